@@ -1,0 +1,149 @@
+// Package remediations is the contract of a fix: one bounded, reversible change to one target. Each kind of
+// thing that can be changed is a folder below. What no fix may pass, whoever asks for it, is in the
+// [Ledger]: it is outside of the handlers and holds for all of them.
+package remediations
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/firebreak-sre/firebreak/policy"
+)
+
+// Class says who must agree to a fix. The policy may make it stricter, never looser.
+type Class string
+
+// The classes, loosest first.
+const (
+	ClassA  Class = "A"  // automatic inside its bounds
+	ClassP  Class = "P"  // one person approves
+	ClassP2 Class = "P2" // two different people approve
+	ClassN  Class = "N"  // never by this product
+)
+
+// Step is one change that a plan asks for: everything a remediation needs to make it, and to end it.
+type Step struct {
+	// Remediation names the folder that knows how, e.g. "breaker".
+	Remediation string `json:"remediation"`
+	// Service and Edge are what is changed: the calls of Service to Edge.
+	Service string `json:"service"`
+	Edge    string `json:"edge"`
+	// Fix is the kind of change, in the remediation's own closed set, e.g. "open" or "retry_budget".
+	Fix string `json:"fix"`
+	// Params are the fix's own settings, e.g. {"budget_percent":10}.
+	Params json.RawMessage `json:"params,omitempty"`
+	// TTL is how long the change may stand without being renewed. It is whole seconds, at least one.
+	TTL policy.Duration `json:"ttl"`
+	// Limit is how long it may stand altogether, renewals included, counted from when it was intended.
+	Limit policy.Duration `json:"limit"`
+	// Timeout bounds one command to the target.
+	Timeout policy.Duration `json:"timeout"`
+	// Ramp is the share of calls, in percent, that are given back one after the other before the change is
+	// taken away. Empty: it is taken away at once.
+	Ramp []int `json:"ramp,omitempty"`
+	// Reason is what people read at the target.
+	Reason string `json:"reason"`
+}
+
+// Order is a step on its way to the target: who orders it, and until when it may still be carried out.
+type Order struct {
+	Step
+	// Action is the identity of this one change: deterministic, carried to the target in whatever form it takes.
+	Action string `json:"action"`
+	// Incident is the record that this change belongs to.
+	Incident string `json:"incident"`
+	// Fence is the ledger's fence number: it never falls for one failure domain.
+	Fence uint64 `json:"fence"`
+	// Deadline is when the command must not take effect any more.
+	Deadline time.Time `json:"deadline"`
+	// Released is the share of calls, in percent, that the change leaves alone: 0 at first, more while it ramps.
+	Released int `json:"released"`
+	// Until is when the change ends by itself.
+	Until time.Time `json:"until"`
+	// Seen is what [Remediation.Check] returned before the change: what the target must still look like when
+	// it is made. It is the compare of compare-and-act.
+	Seen Presence `json:"seen"`
+}
+
+// State says whose change stands at the target.
+type State string
+
+// What a look at the target can tell.
+const (
+	Absent  State = "absent"  // no change stands there
+	Ours    State = "ours"    // exactly this action's change stands there
+	Foreign State = "foreign" // somebody else's change stands there
+	Unknown State = "unknown" // the target could not tell us
+)
+
+// Presence is what a look at the target told. Only Absent is proof that nothing of ours is there.
+type Presence struct {
+	State State `json:"state"`
+	// Revision is the target's own version of what it holds, where it has one.
+	Revision uint64 `json:"revision,omitempty"`
+	// Released is the share of calls that the change leaves alone, as the target says.
+	Released int `json:"released,omitempty"`
+	// Until is when the target ends the change by itself; zero where it cannot.
+	Until time.Time `json:"until,omitzero"`
+	// Obeying and Instances say that k of n instances acknowledged the present state. Both are zero where the target
+	// has no instances that answer for themselves.
+	Obeying   int `json:"obeying,omitempty"`
+	Instances int `json:"instances,omitempty"`
+	// Detail is for people, e.g. who holds it.
+	Detail string `json:"detail,omitempty"`
+}
+
+// Receipt is what the target answered to a change, kept so that the change can be taken back.
+type Receipt struct {
+	Revision uint64    `json:"revision,omitempty"`
+	Until    time.Time `json:"until,omitzero"`
+	// Note is for people, e.g. "2 of 2 instances answered 200".
+	Note string `json:"note,omitempty"`
+	// Before is what the target looked like before, where undoing needs it.
+	Before json.RawMessage `json:"before,omitempty"`
+}
+
+// Bounds are what a remediation can never pass, whatever the policy says.
+type Bounds struct {
+	Class Class
+	// MaxLimit is the longest that a change may stand at class A, renewals included.
+	MaxLimit time.Duration
+	// ExpiresItself says that the target ends the change on time even if nothing of ours lives.
+	ExpiresItself bool
+	// Never says in words what it will not touch, for people.
+	Never []string
+}
+
+// ErrRefused wraps errors that prove that the target did not change: a failed compare, a 4xx, a passed
+// deadline. Every other error of Apply, Adjust or Revert leaves the matter in doubt.
+var ErrRefused = errors.New("refused: nothing was changed")
+
+// ErrNotOurs is returned by Adjust and Revert when the target no longer holds our change: it expired, or somebody else changed it.
+// Nothing was touched.
+var ErrNotOurs = errors.New("no longer ours: left alone")
+
+// Remediation is one kind of bounded, reversible change. Its methods are safe for concurrent use.
+type Remediation interface {
+	Bounds() Bounds
+	// Check looks and changes nothing.
+	Check(ctx context.Context, o Order) (Presence, error)
+	// Apply makes the change if the target is still as o.Seen says. It never retries by itself.
+	Apply(ctx context.Context, o Order) (Receipt, error)
+	// Revert takes the change back if it is still ours. Reverting what is absent succeeds.
+	Revert(ctx context.Context, o Order, r Receipt) error
+}
+
+// Adjuster is a remediation whose change can be renewed and be given back step by step.
+type Adjuster interface {
+	// Adjust rewrites our own change so that o.Released and o.Until hold. It is safe to repeat.
+	Adjust(ctx context.Context, o Order, r Receipt) (Receipt, error)
+}
+
+// Fencer is a remediation that can make sure that a command which was sent, and never answered, will not take
+// effect later. Only needed when Check says Absent after a crash.
+type Fencer interface {
+	// Fence makes every earlier command of this order fail at the target, and says what stands there now.
+	Fence(ctx context.Context, o Order) (Presence, error)
+}
