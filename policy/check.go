@@ -1,0 +1,208 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// check looks at what the parts of a policy say about each other. Parts that could not be read are left out: what is
+// wrong with them is said already.
+func (d *document) check(p *Policy) {
+	d.checkServer(p.Server)
+	d.checkBus(p.Bus)
+	for i, a := range p.Alertmanagers {
+		d.checkAlertmanager(at("alertmanagers", i), a)
+	}
+	d.unique("alertmanagers", len(p.Alertmanagers), ".url", func(i int) string { return p.Alertmanagers[i].URL })
+	d.checkOutcomes(p.Outcomes)
+	d.checkBudget("limits.per_domain", p.Limits.PerDomain)
+	d.checkBudget("limits.global", p.Limits.Global)
+	d.checkRetryStorm(p.Handlers.RetryStorm)
+}
+
+// unique reports elements of a list that say the same as an earlier one. key is the part of an element that counts, such
+// as ".url", or "" for the element itself.
+func (d *document) unique(path string, n int, key string, value func(int) string) {
+	first := map[string]int{}
+	for i := range n {
+		here := at(path, i) + key
+		v := value(i)
+		if v == "" || !d.sound(here) {
+			continue
+		}
+		if j, twice := first[v]; twice {
+			d.wrong(here, "is the same as %s: take one of the two out", at(path, j)+key)
+			continue
+		}
+		first[v] = i
+	}
+}
+
+// uniqueTexts is unique for a list of texts.
+func (d *document) uniqueTexts(path string, list []string) {
+	d.unique(path, len(list), "", func(i int) string { return list[i] })
+}
+
+// checkServer looks at who can reach the listener, and who may use it.
+func (d *document) checkServer(s Server) {
+	d.checkTLS(s.TLS)
+	d.checkLogin("server.webhook", s.Webhook.Username, s.Webhook.Password)
+	const path = "server.listen"
+	if !d.sound(path) {
+		return
+	}
+	if said := addressProblem(s.Listen, d.at[path].text); said != "" {
+		d.wrong(path, "%s", said)
+		return
+	}
+	if s.exposed() && d.sound("server.webhook", "server.tls") {
+		d.wrong(path, "other machines can reach %s, %s", d.written(path), exposedAdvice)
+	}
+}
+
+const exposedAdvice = "and anyone there could post alerts: set webhook.bearer_tokens, " +
+	"webhook.username and password, tls.client_ca_file, or webhook.allow_anonymous: true"
+
+// exposed says that other machines can reach the listener, and that nothing asks them who they are.
+func (s Server) exposed() bool {
+	guarded := len(s.Webhook.BearerTokens) > 0 || s.Webhook.Username != "" || s.TLS.ClientCAFile != "" || s.Webhook.AllowAnonymous
+	return !isLoopback(s.Listen) && !guarded
+}
+
+// CheckListen says what is wrong with the address to listen on. A policy that was loaded is right; this is for an address that was put in its
+// place afterwards.
+func (s Server) CheckListen() error {
+	if said := addressProblem(s.Listen, s.Listen); said != "" {
+		return errors.New(said)
+	}
+	if s.exposed() {
+		return fmt.Errorf("other machines can reach %s, %s", s.Listen, exposedAdvice)
+	}
+	return nil
+}
+
+// checkTLS looks for files without their other half.
+func (d *document) checkTLS(t TLS) {
+	const path = "server.tls"
+	switch {
+	case !d.sound(path):
+	case t.CertFile != "" && t.KeyFile == "":
+		d.wrong(path+".key_file", "is missing: cert_file needs it, write the path of its private key")
+	case t.KeyFile != "" && t.CertFile == "":
+		d.wrong(path+".cert_file", "is missing: key_file needs it, write the path of its certificate")
+	case t.ClientCAFile != "" && t.CertFile == "":
+		d.wrong(path+".cert_file", "is missing: client_ca_file needs TLS, write cert_file and key_file too")
+	}
+}
+
+// checkLogin looks for half of a user name and password.
+func (d *document) checkLogin(path, username string, password Secret) {
+	switch {
+	case !d.sound(path+".username", path+".password", path+".password_file"):
+	case username != "" && password == "":
+		d.wrong(path+".password", "is missing: username needs it, write password or password_file")
+	case username == "" && password != "":
+		d.wrong(path+".username", "is missing: password needs it, write the user's name")
+	}
+}
+
+// checkBus looks for settings of the one kind of bus beside those of the other.
+func (d *document) checkBus(b Bus) {
+	if d.has("bus.url") {
+		for _, key := range []string{"data", "listen"} {
+			if path := "bus." + key; d.has(path) {
+				d.wrong(path, "is for the embedded server, and url names an external one: take %s or url out", key)
+			}
+		}
+		return
+	}
+	if d.has("bus.credentials_file") {
+		d.wrong("bus.credentials_file", "is for an external NATS: write url too, or take it out")
+	}
+	if d.sound("bus.replicas") && b.Replicas > 1 {
+		d.wrong("bus.replicas", "must be 1 without url, since the embedded server is one server, got %d", b.Replicas)
+	}
+	if b.Listen == "" || !d.sound("bus.listen") {
+		return
+	}
+	if said := addressProblem(b.Listen, d.at["bus.listen"].text); said != "" {
+		d.wrong("bus.listen", "%s", said)
+	}
+	if !d.sound("bus.token", "bus.token_file") {
+		return
+	}
+	if b.Token == "" {
+		d.wrong("bus.token", "is missing: listen needs it, write token or token_file, at least 16 characters")
+	} else if said := secretProblem(b.Token, rule{minLen: "16"}); said != "" {
+		d.wrong(d.either("bus.token", "bus.token_file"), "%s", said)
+	}
+}
+
+// either is the first of two paths if the file has it, else the second.
+func (d *document) either(a, b string) string {
+	if d.has(a) {
+		return a
+	}
+	return b
+}
+
+// checkAlertmanager looks for two kinds of credentials, or half of one.
+func (d *document) checkAlertmanager(path string, a Alertmanager) {
+	d.checkLogin(path, a.Username, a.Password)
+	if d.sound(path) && a.BearerToken != "" && (a.Username != "" || a.Password != "") {
+		d.wrong(path+".username", "is set together with a bearer token: keep one of the two")
+	}
+}
+
+// checkOutcomes looks at names and signing keys.
+func (d *document) checkOutcomes(o Outcomes) {
+	const path = "outcomes.webhooks"
+	d.unique(path, len(o.Webhooks), ".name", func(i int) string { return o.Webhooks[i].Name })
+	for i, w := range o.Webhooks {
+		here := at(path, i)
+		d.uniqueTexts(here+".events", w.Events)
+		if !d.sound(here+".secret", here+".secret_file") {
+			continue
+		}
+		if w.Secret == "" {
+			d.wrong(here+".secret", "is missing: every call is signed, write secret or secret_file: "+
+				"whsec_ and base64, or plain text of at least 24 bytes")
+		} else if said := signingProblem(w.Secret); said != "" {
+			d.wrong(d.either(here+".secret", here+".secret_file"), "%s", said)
+		}
+	}
+}
+
+// checkBudget holds Concurrent ≤ Hour ≤ Day.
+func (d *document) checkBudget(path string, b Budget) {
+	if !d.sound(path) {
+		return
+	}
+	d.ordered(path, "concurrent", b.Concurrent, "hour", b.Hour)
+	d.ordered(path, "hour", b.Hour, "day", b.Day)
+}
+
+// ordered reports two numbers of which the smaller is not the first. It stands at the one that the file has.
+func (d *document) ordered(path, small string, a int, large string, b int) {
+	if a <= b {
+		return
+	}
+	if d.has(path + "." + large) {
+		d.wrong(path+"."+large, "is %d, less than %s (%s): raise it, or lower %s",
+			b, small, d.origin(path+"."+small, a), small)
+		return
+	}
+	d.wrong(path+"."+small, "is %d, more than %s (%s): lower it, or raise %s", a, large, d.origin(path+"."+large, b), large)
+}
+
+// origin is a number, with a word on whether it is the default.
+func (d *document) origin(path string, n int) string {
+	if d.has(path) {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%d, the default", n)
+}
+
+// blank says whether a text has nothing in it.
+func blank(s string) bool { return strings.TrimSpace(s) == "" }

@@ -1,0 +1,162 @@
+package policy
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// checkRetryStorm looks at the handler's own settings, then at its edges.
+func (d *document) checkRetryStorm(r RetryStorm) {
+	const path = "handlers.retrystorm"
+	if d.has(path+".alerts") && len(r.Alerts) == 0 && d.sound(path+".alerts") {
+		d.wrong(path+".alerts", "is empty, so no alert would be answered: name one, take the key out for [RetryStorm], or set mode: off")
+	}
+	for i, name := range r.Alerts {
+		if here := at(path+".alerts", i); blank(name) && d.sound(here) {
+			d.wrong(here, "is empty: write an alertname, or take it out")
+		}
+	}
+	d.uniqueTexts(path+".alerts", r.Alerts)
+	d.checkThresholds(path+".thresholds", r.Thresholds)
+	edges := path + ".edges"
+	d.unique(edges, len(r.Edges), "", func(i int) string { return r.Edges[i].name() })
+	names := map[string]bool{}
+	d.unique(edges, len(r.Edges), ".match", func(i int) string {
+		e := r.Edges[i]
+		if !d.has(at(edges, i)+".match") && names[e.name()] {
+			return "" // the same names give the same match, which is said already
+		}
+		names[e.name()] = true
+		return e.labels()
+	})
+	for i, e := range r.Edges {
+		d.checkEdge(at(edges, i), r.Mode, e)
+	}
+}
+
+// name is what no two edges may share, or "" if it is not whole.
+func (e Edge) name() string {
+	if e.Service == "" || e.Edge == "" {
+		return ""
+	}
+	return e.Service + "/" + e.Edge
+}
+
+// labels is the match as one text, or "" if it is not whole.
+func (e Edge) labels() string {
+	if len(e.Match) == 0 || e.name() == "" {
+		return ""
+	}
+	text, err := json.Marshal(e.Match) // sorts the keys
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+// checkThresholds holds what two thresholds say about each other.
+func (d *document) checkThresholds(path string, t StormThresholds) {
+	if d.sound(path+".ratio", path+".ratio_healed") && t.Ratio <= t.RatioHealed {
+		key := "ratio"
+		if !d.has(path + ".ratio") {
+			key = "ratio_healed"
+		}
+		d.wrong(path+"."+key, "ratio (%g) must be more than ratio_healed (%g), or a storm would be over as it begins: raise ratio, or lower ratio_healed",
+			t.Ratio, t.RatioHealed)
+	}
+	if d.sound(path+".verify_within", path+".sample_every") && t.VerifyWithin < 2*t.SampleEvery {
+		key := "verify_within"
+		if !d.has(path + ".verify_within") {
+			key = "sample_every"
+		}
+		d.wrong(path+"."+key, "verify_within (%s) must be at least twice sample_every (%s), so that two looks tell what a fix did: raise the one, or lower the other",
+			t.VerifyWithin.short(), t.SampleEvery.short())
+	}
+}
+
+// checkEdge looks at one edge.
+func (d *document) checkEdge(path string, handler Mode, e Edge) {
+	if d.sound(path+".mode", "handlers.retrystorm.mode") && handler.stricter(e.Mode) {
+		d.wrong(path+".mode", "%s is looser than the handler's mode %s: an edge can only be stricter: write %s, or raise handlers.retrystorm.mode",
+			e.Mode, handler, strings.Join(modes()[:slices.Index(modes(), string(handler))+1], " or "))
+	}
+	match := path + ".match"
+	if d.has(match) && d.sound(match) && len(e.Match) == 0 {
+		d.wrong(match, "is empty, so every alert would be about this edge: name labels, or take the key out for {service: %s, edge: %s}",
+			e.Service, e.Edge)
+	}
+	for label, value := range e.Match {
+		if here := join(match, label); d.has(here) && d.sound(here) && blank(value) {
+			d.wrong(here, "is empty: write the value that the alert's label has")
+		}
+	}
+	d.checkProbe(path+".probe", e.Probe)
+	d.checkFix(path+".fix", e.Mode, e.Fix)
+}
+
+// checkProbe holds that there is one source of the numbers.
+func (d *document) checkProbe(path string, p EdgeProbe) {
+	switch {
+	case !d.sound(path):
+	case p.Prometheus == nil && p.JSON == nil:
+		d.wrong(path, "has no source of numbers: write prometheus or json below it")
+	case p.Prometheus != nil && p.JSON != nil:
+		d.wrong(path, "has two sources of numbers, prometheus and json: keep one of the two")
+	}
+	if p.JSON != nil {
+		d.uniqueTexts(path+".json.urls", p.JSON.URLs)
+	}
+}
+
+// checkFix looks at what may be changed on an edge, for how long, and whether there is a way to do it.
+func (d *document) checkFix(path string, mode Mode, f EdgeFix) {
+	d.uniqueTexts(path+".allow", f.Allow)
+	if d.sound(path+".breaker", path+".http", path+".allow") {
+		switch {
+		case f.Breaker != nil && f.HTTP != nil:
+			d.wrong(path, "has two ways to the service, breaker and http: keep one of the two")
+		case len(f.Allow) > 0 && f.Breaker == nil && f.HTTP == nil:
+			d.wrong(path+".allow", "names fixes, and there is no way to make them: write breaker: {} or http below fix")
+		case mode == Auto && len(f.Allow) == 0:
+			d.wrong(path+".allow", "nothing is allowed, and the mode is auto: name fixes (%s), or set mode: observe", strings.Join(fixes(), ", "))
+		}
+	}
+	d.checkLimit(path, f)
+	d.checkRamp(path+".ramp", f.Ramp)
+	if f.HTTP != nil {
+		d.checkHTTP(path, f)
+	}
+}
+
+// checkLimit holds how long a change may stand.
+func (d *document) checkLimit(path string, f EdgeFix) {
+	ttl, limit := path+".ttl", path+".limit"
+	if d.sound(ttl) && !wholeSeconds(f.TTL) {
+		d.wrong(ttl, "must be whole seconds, got %s", d.written(ttl))
+	}
+	if !d.sound(limit) {
+		return
+	}
+	if d.sound(path+".allow") && slices.Contains(f.Allow, fixOpen) && f.Limit.D() > maxOpen {
+		d.wrong(limit, "must be at most %s where open is allowed, got %s", Duration(maxOpen).short(), d.written(limit))
+	}
+	if !d.sound(ttl) || f.TTL <= f.Limit {
+		return
+	}
+	if d.has(ttl) {
+		d.wrong(ttl, "is %s, longer than limit (%s), which is how long the change may stand altogether: lower it, or raise limit",
+			f.TTL.short(), f.Limit.short())
+		return
+	}
+	d.wrong(limit, "is %s, shorter than ttl (%s, the default): raise it, or lower ttl", f.Limit.short(), f.TTL.short())
+}
+
+// checkRamp holds that every step gives back more than the one before.
+func (d *document) checkRamp(path string, ramp []int) {
+	for i := 1; i < len(ramp); i++ {
+		if here := at(path, i); d.sound(here, at(path, i-1)) && ramp[i] <= ramp[i-1] {
+			d.wrong(here, "must be more than the step before it (%d), got %d", ramp[i-1], ramp[i])
+		}
+	}
+}

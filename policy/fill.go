@@ -1,0 +1,99 @@
+package policy
+
+import (
+	"fmt"
+	"reflect"
+	"time"
+)
+
+// fill puts the defaults in, which never change what is there. A file cannot say zero where zero takes the default.
+func (p *Policy) fill() {
+	fillTags(reflect.ValueOf(p).Elem())
+	p.Bus.fill()
+	p.Limits.PerDomain.fill(Budget{Hour: 3, Day: 6, Concurrent: 1})
+	p.Limits.Global.fill(Budget{Hour: 10, Day: 40, Concurrent: 2})
+	if p.Limits.Cooldown == nil {
+		cooldown := Duration(10 * time.Minute)
+		p.Limits.Cooldown = &cooldown
+	}
+	storm := &p.Handlers.RetryStorm
+	if storm.Alerts == nil {
+		storm.Alerts = []string{"RetryStorm"}
+	}
+	for i := range storm.Edges {
+		storm.Edges[i].fill(storm.Mode)
+	}
+}
+
+// fill puts in the defaults that depend on where the bus is.
+func (b *Bus) fill() {
+	if b.Data == "" && b.URL == "" {
+		b.Data = "./firebreak-data"
+	}
+	if b.Replicas == 0 {
+		b.Replicas = 1
+		if b.URL != "" {
+			b.Replicas = 3
+		}
+	}
+}
+
+// fill takes from other what is zero.
+func (b *Budget) fill(other Budget) {
+	if b.Hour == 0 {
+		b.Hour = other.Hour
+	}
+	if b.Day == 0 {
+		b.Day = other.Day
+	}
+	if b.Concurrent == 0 {
+		b.Concurrent = other.Concurrent
+	}
+}
+
+// fill puts in the defaults that an edge takes from its handler and from its own names.
+func (e *Edge) fill(mode Mode) {
+	if e.Mode == "" {
+		e.Mode = mode
+	}
+	if e.Domain == "" {
+		e.Domain = e.Service
+	}
+	if e.Match == nil {
+		e.Match = map[string]string{"service": e.Service, "edge": e.Edge}
+	}
+	if e.Fix.Ramp == nil {
+		e.Fix.Ramp = []int{50, 75, 90}
+	}
+}
+
+// fillTags puts the defaults of the tags in, in v and everything below.
+func fillTags(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			fillTags(v.Elem())
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			fillTags(v.Index(i))
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			e := reflect.New(v.Type().Elem()).Elem()
+			e.Set(v.MapIndex(key))
+			fillTags(e)
+			v.SetMapIndex(key, e)
+		}
+	case reflect.Struct:
+		for _, f := range fieldsOf(v.Type()) {
+			fillTags(v.Field(f.index))
+			if f.rule.def == "" || !v.Field(f.index).IsZero() {
+				continue
+			}
+			if err := setText(v.Field(f.index), f.rule.def); err != nil {
+				panic(fmt.Sprintf("policy: default of %s: %v", f.name, err)) // a slip in a tag; Default shows it in every test
+			}
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/invopop/jsonschema"
+)
+
+// The patterns of values that are written as text. They are those of editors, a little wider than what the loader takes.
+const (
+	durationPattern = `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`
+	bytesPattern    = `^[0-9]+(\.[0-9]+)? ?([KMGT]i?B|B)?$`
+	namePattern     = `^([A-Za-z0-9_-]|\$\{[A-Za-z_][A-Za-z0-9_]*\})+$`
+)
+
+// Schema is the JSON schema (draft 2020-12) of a policy, for editors: keys, kinds, bounds, and the descriptions and
+// defaults of [Example]. It says less than [Parse], which alone decides: a schema cannot see what two keys say about
+// each other. The same build gives the same bytes.
+func Schema() ([]byte, error) {
+	words, err := describe(exampleYAML)
+	if err != nil {
+		return nil, fmt.Errorf("describe keys: %w", err)
+	}
+	r := jsonschema.Reflector{
+		Anonymous: true, DoNotReference: true, RequiredFromJSONSchemaTags: true, FieldNameTag: "yaml",
+		Mapper: textSchema,
+	}
+	s := r.Reflect(Policy{})
+	s.Title = "Firebreak policy"
+	words.put(s, reflect.TypeFor[Policy](), "")
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(s); err != nil {
+		return nil, fmt.Errorf("encode schema: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// textSchema is the schema of types that are written as text; nil for all others.
+func textSchema(t reflect.Type) *jsonschema.Schema {
+	switch t {
+	case reflect.TypeFor[Duration]():
+		return &jsonschema.Schema{Type: "string", Pattern: durationPattern, Examples: []any{"500ms", "30s", "5m", "2160h"}}
+	case reflect.TypeFor[Bytes]():
+		zero := json.Number("0")
+		return &jsonschema.Schema{
+			AnyOf:    []*jsonschema.Schema{{Type: "string", Pattern: bytesPattern}, {Type: "integer", Minimum: zero}},
+			Examples: []any{"512KiB", "16MB", "8GiB"},
+		}
+	case reflect.TypeFor[Secret]():
+		return &jsonschema.Schema{Type: "string", Pattern: `\S`, Examples: []any{"${FIREBREAK_SECRET}"}}
+	}
+	return nil
+}
+
+// put adds to a schema, and to everything below it, what the tags and the example say. path has "[]" for the elements of
+// lists, and ".*" for those of mappings.
+func (w descriptions) put(s *jsonschema.Schema, t reflect.Type, path string) {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.Slice:
+		w.put(s.Items, t.Elem(), path+"[]")
+	case reflect.Map:
+		w.put(s.AdditionalProperties, t.Elem(), path+".*")
+	case reflect.Struct:
+		if s.Properties == nil {
+			return
+		}
+		for _, f := range fieldsOf(t) {
+			below, _ := s.Properties.Get(f.name)
+			at := strings.TrimPrefix(path+"."+f.name, ".")
+			below.Description = w.of(at, t, f.name)
+			f.rule.constrain(below, t.Field(f.index).Type)
+			if f.rule.need != "" {
+				s.Required = append(s.Required, f.name)
+			}
+			w.put(below, t.Field(f.index).Type, at)
+			if t.Field(f.index).Type.Kind() == reflect.Struct {
+				// A section whose keys are all commented out is null, which is the same as no section.
+				below.Type, below.Extras = "", map[string]any{"type": []string{"object", "null"}}
+			}
+		}
+	}
+}
+
+// constrain writes a tag in the words of a schema.
+func (r rule) constrain(s *jsonschema.Schema, t reflect.Type) {
+	if r.def != "" {
+		s.Default = r.def
+		if v := reflect.New(t).Elem(); setText(v, r.def) == nil && s.Type != "string" && s.AnyOf == nil {
+			s.Default = v.Interface()
+		}
+	}
+	switch t.Kind() {
+	case reflect.Slice:
+		if r.need != "" {
+			one := uint64(1)
+			s.MinItems = &one
+		}
+		r.element().constrain(s.Items, t.Elem())
+		return
+	case reflect.Map:
+		if known := choices(r.is); known != nil {
+			s.PropertyNames = &jsonschema.Schema{Enum: anys(known)}
+		}
+		return
+	}
+	if s.Type == "integer" || s.Type == "number" {
+		s.Minimum, s.Maximum = json.Number(r.min), json.Number(r.max)
+		s.ExclusiveMinimum, s.ExclusiveMaximum = json.Number(r.over), json.Number(r.under)
+	}
+	if known := choices(r.is); known != nil {
+		s.Enum = anys(known)
+	}
+	if r.is == "name" {
+		s.Pattern = namePattern
+	}
+}
+
+// anys is a list as the schema's type wants it.
+func anys(list []string) []any {
+	out := make([]any, len(list))
+	for i, s := range list {
+		out[i] = s
+	}
+	return out
+}

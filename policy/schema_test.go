@@ -1,0 +1,245 @@
+package policy_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/firebreak-sre/firebreak/policy"
+)
+
+// anyEnv gives every variable a value that suits.
+func anyEnv(string) (string, bool) { return "a-value-of-more-than-24-bytes", true }
+
+// schema compiles the schema.
+func schema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	text, err := policy.Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("policy.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("policy.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// validate holds a policy against the schema, as an editor does.
+func validate(t *testing.T, s *jsonschema.Schema, text []byte) error {
+	t.Helper()
+	var v any
+	if err := yaml.Load(text, &v); err != nil {
+		t.Fatal(err)
+	}
+	asJSON, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(asJSON))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Validate(doc)
+}
+
+// TestSchema: the examples are valid, and slips are not.
+func TestSchema(t *testing.T) {
+	t.Parallel()
+	s := schema(t)
+	small, err := os.ReadFile("../deploy/examples/firebreak.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string][]byte{"example": policy.Example(), "small": small, "size": []byte("bus: {max_bytes: 1024}")} {
+		if err := validate(t, s, text); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, text := range []string{
+		"sever: {}", "server: {lisen: x}", "limits: {cooldown: 30}", "limits: {cooldown: thirty}", "bus: {max_bytes: lots}",
+		"limits: {global: {hour: 0}}", "handlers: {retrystorm: {mode: of}}", "handlers: {retrystorm: {edges: [{service: a}]}}",
+		"handlers: {retrystorm: {thresholds: {error_share: 1}}}", "outcomes: {webhooks: [{name: a b, url: x}]}",
+		"handlers: {retrystorm: {edges: [{service: a, edge: b, fix: {breaker: {x: 1}}}]}}",
+		"handlers: {retrystorm: {edges: [{service: a, edge: b, fix: {allow: [opn]}}]}}",
+		"handlers: {retrystorm: {edges: [{service: a, edge: b, fix: {ramp: [100]}}]}}",
+		"handlers: {retrystorm: {edges: [{service: a, edge: b, fix: {http: {instances: [x], controls: {opn: {}}}}}]}}",
+	} {
+		if err := validate(t, s, []byte(text)); err == nil {
+			t.Errorf("%s: is valid, want it refused", text)
+		}
+	}
+}
+
+// TestSchemaIsStable: the same bytes each time, with a line end, and words for every key.
+func TestSchemaIsStable(t *testing.T) {
+	t.Parallel()
+	a, err := policy.Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := policy.Schema(); !bytes.Equal(a, b) || !bytes.HasSuffix(a, []byte("}\n")) {
+		t.Error("the schema differs from one call to the next, or does not end a line")
+	}
+	type node struct {
+		Description          string
+		Properties           map[string]json.RawMessage
+		Items                json.RawMessage
+		AdditionalProperties json.RawMessage
+	}
+	keys := 0
+	var walk func(path string, text json.RawMessage)
+	walk = func(path string, text json.RawMessage) {
+		var n node
+		if len(text) == 0 || text[0] != '{' {
+			return
+		}
+		if err := json.Unmarshal(text, &n); err != nil {
+			t.Fatal(err)
+		}
+		for key, below := range n.Properties {
+			var k node
+			if err := json.Unmarshal(below, &k); err != nil || len(k.Description) < 10 {
+				t.Errorf("%s.%s: got description %q (%v), want one", path, key, k.Description, err)
+			}
+			keys++
+			walk(path+"."+key, below)
+		}
+		walk(path+"[]", n.Items)
+		walk(path+".*", n.AdditionalProperties)
+	}
+	walk("", a)
+	if keys < 100 {
+		t.Errorf("got %d keys, want all", keys)
+	}
+}
+
+// TestExample: the example has no problem, acts on nothing, and shows every key with a comment; those that exclude
+// others are commented out.
+func TestExample(t *testing.T) {
+	t.Parallel()
+	p, err := policy.Parse("example.yaml", policy.Example(), anyEnv)
+	if err != nil {
+		t.Fatalf("example:\n%v", err)
+	}
+	for _, e := range p.Handlers.RetryStorm.Edges {
+		if e.Mode == policy.Auto {
+			t.Errorf("edge %s/%s: acts", e.Service, e.Edge)
+		}
+	}
+	text := regexp.MustCompile(`(?m)^( *)#([a-z_]+:( |$))`).ReplaceAll(policy.Example(), []byte("$1$2"))
+	var doc yaml.Node
+	if err := yaml.Load(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string]bool{}
+	collectKeys(doc.Content[0], "", shown)
+	wantKeys(t, reflect.TypeFor[policy.Policy](), "", shown)
+	if policy.Example()[0] = 'x'; policy.Example()[0] == 'x' {
+		t.Error("a caller can change the example")
+	}
+}
+
+// collectKeys notes the path of every key, "[]" for elements of lists.
+func collectKeys(n *yaml.Node, path string, into map[string]bool) {
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		key := strings.TrimPrefix(path+"."+n.Content[i].Value, ".")
+		into[key] = true
+		collectKeys(n.Content[i+1], key, into)
+	}
+	for _, e := range n.Content {
+		if n.Kind == yaml.SequenceNode {
+			collectKeys(e, path+"[]", into)
+		}
+	}
+}
+
+// wantKeys holds that every key of a struct, and of those below it, was seen.
+func wantKeys(t *testing.T, typ reflect.Type, path string, seen map[string]bool) {
+	t.Helper()
+	switch typ.Kind() {
+	case reflect.Pointer:
+		wantKeys(t, typ.Elem(), path, seen)
+	case reflect.Slice:
+		wantKeys(t, typ.Elem(), path+"[]", seen)
+	case reflect.Map:
+		if typ.Elem().Kind() == reflect.Struct {
+			wantKeys(t, typ.Elem(), path+".open", seen)
+		}
+	case reflect.Struct:
+		for i := range typ.NumField() {
+			key := strings.TrimPrefix(path+"."+typ.Field(i).Tag.Get("yaml"), ".")
+			// A method is shown where it is not the default; action and body are not in every request.
+			if !seen[key] && !strings.HasSuffix(key, ".revert.body") {
+				t.Errorf("the example does not show %s", key)
+			}
+			wantKeys(t, typ.Field(i).Type, key, seen)
+		}
+	}
+}
+
+// TestSmallExample: the policy to begin with has no problem.
+func TestSmallExample(t *testing.T) {
+	t.Parallel()
+	p, err := policy.Load(filepath.FromSlash("../deploy/examples/firebreak.yaml"), anyEnv)
+	if err != nil {
+		t.Fatalf("small example:\n%v", err)
+	}
+	if p.Handlers.RetryStorm.Mode != policy.Observe || len(p.Handlers.RetryStorm.Edges) != 1 {
+		t.Errorf("got %+v, want one edge that is observed", p.Handlers.RetryStorm)
+	}
+}
+
+// TestEventKinds: the kinds are those of the package incidents, which this package cannot import.
+func TestEventKinds(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../incidents/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("list files of incidents: %v, %d files", err, len(files))
+	}
+	var want []string
+	for _, file := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatalf("parse %s: %v", file, err)
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok {
+				return true
+			}
+			if typ, ok := spec.Type.(*ast.Ident); ok && typ.Name == "Kind" && len(spec.Values) == 1 {
+				if text, ok := spec.Values[0].(*ast.BasicLit); ok {
+					want = append(want, strings.Trim(text.Value, `"`))
+				}
+			}
+			return true
+		})
+	}
+	got := policy.EventKinds()
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}

@@ -1,0 +1,46 @@
+package policy
+
+// Server is the HTTP side: the webhook, health, metrics and the API that the command line reads.
+type Server struct {
+	// Listen is the address, default 127.0.0.1:9095. An address that is not loopback needs webhook auth,
+	// tls.client_ca_file or allow_anonymous. Port 0 takes any free port.
+	Listen string `yaml:"listen" rule:"default=127.0.0.1:9095"`
+	TLS    TLS    `yaml:"tls"`
+	// Webhook is who may post alerts.
+	Webhook WebhookAuth `yaml:"webhook"`
+	// API is who may read incidents and alerts. Empty: whoever reaches the listener.
+	API APIAuth `yaml:"api"`
+	// MaxBody is the largest webhook body in bytes, default 16 MiB. Larger bodies get 413.
+	MaxBody Bytes `yaml:"max_body" rule:"default=16MiB;min=1;max=1GiB"`
+	// StoreTimeout is how long storing a body may take before it is answered with 503, default 2s.
+	StoreTimeout Duration `yaml:"store_timeout" rule:"default=2s;min=1ms"`
+}
+
+// TLS turns HTTPS on when CertFile is set, and mTLS when ClientCAFile is set too. The files are PEM and must exist.
+type TLS struct {
+	CertFile string `yaml:"cert_file" rule:"file"`
+	// KeyFile is required with CertFile, and the other way round.
+	KeyFile string `yaml:"key_file" rule:"file"`
+	// ClientCAFile needs CertFile and KeyFile.
+	ClientCAFile string `yaml:"client_ca_file" rule:"file"`
+}
+
+// WebhookAuth is who may post alerts. With everything empty anyone who reaches the listener may.
+type WebhookAuth struct {
+	// BearerTokens are accepted in "Authorization: Bearer …", each at least 16 characters. Two, so that they can be
+	// rotated without losing an alert. Those of BearerTokenFiles are added to them.
+	BearerTokens     []Secret `yaml:"bearer_tokens" rule:"minlen=16"`
+	BearerTokenFiles []string `yaml:"bearer_token_files" rule:"into=BearerTokens;minlen=16"`
+	// Username and Password are accepted as basic authentication; one needs the other.
+	Username     string `yaml:"username"`
+	Password     Secret `yaml:"password"`
+	PasswordFile string `yaml:"password_file" rule:"into=Password"`
+	// AllowAnonymous says that an address which is not loopback may listen without any of the above. Default false.
+	AllowAnonymous bool `yaml:"allow_anonymous"`
+}
+
+// APIAuth is who may use the API. The rules are those of [WebhookAuth].
+type APIAuth struct {
+	BearerTokens     []Secret `yaml:"bearer_tokens" rule:"minlen=16"`
+	BearerTokenFiles []string `yaml:"bearer_token_files" rule:"into=BearerTokens;minlen=16"`
+}
