@@ -1,0 +1,118 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+)
+
+// Msg is one stored message.
+type Msg struct {
+	Subject string
+	// Seq is its place in the stream: it grows, and is never used again.
+	Seq  uint64
+	Data []byte
+	// At is when the bus stored it.
+	At time.Time
+}
+
+// AppendIf appends to a subject's record if last is still the sequence of its last message (0: the record does not exist
+// yet), and returns the new message's sequence when it is durable. [ErrConflict] means that it was not appended. Any
+// other error means that it may have been: load the record to know.
+func (b *Bus) AppendIf(ctx context.Context, subject string, last uint64, data []byte) (uint64, error) {
+	ack, err := b.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: data},
+		jetstream.WithExpectLastSequencePerSubject(last))
+	if err != nil {
+		if isWrongSequence(err) {
+			return 0, fmt.Errorf("append to %s after %d: %w", subject, last, ErrConflict)
+		}
+		return 0, fmt.Errorf("append to %s: %w", subject, err)
+	}
+	return ack.Sequence, nil
+}
+
+func isWrongSequence(err error) bool {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		// Streams with several replicas use a code of their own for the same thing.
+		return api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+			api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant
+	}
+	return errors.Is(err, jetstream.ErrKeyExists)
+}
+
+// Load is a subject's whole record in order. A subject without messages gives none and no error.
+func (b *Bus) Load(ctx context.Context, stream, subject string) ([]Msg, error) {
+	var out []Msg
+	from := uint64(1)
+	for {
+		page, more, err := b.page(ctx, stream, subject, from)
+		if err != nil {
+			return nil, fmt.Errorf("load %s: %w", subject, err)
+		}
+		out = append(out, page...)
+		if !more {
+			return out, nil
+		}
+		from = out[len(out)-1].Seq + 1
+	}
+}
+
+// A page ends when it has so many messages or so many bytes: fewer than the client buffers before it drops messages.
+const (
+	pageMessages = 256
+	pageBytes    = 8 << 20
+)
+
+// errCutOff says that a page ended before its end was confirmed. The library ends it silently when its context does.
+var errCutOff = errors.New("the answer was cut off")
+
+// page is the next messages of a record, and whether there are more. A record that was only read in part must never pass for whole.
+func (b *Bus) page(ctx context.Context, stream, subject string, from uint64) (out []Msg, more bool, err error) {
+	msgs, err := jetstreamext.GetBatch(ctx, b.js, stream, pageMessages, jetstreamext.GetBatchMaxBytes(pageBytes),
+		jetstreamext.GetBatchSubject(subject), jetstreamext.GetBatchSeq(from))
+	if err != nil {
+		return nil, false, err
+	}
+	pending := ""
+	for m, err := range msgs {
+		if errors.Is(err, jetstreamext.ErrNoMessages) {
+			return out, false, nil
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		out = append(out, Msg{Subject: m.Subject, Seq: m.Sequence, Data: m.Data, At: m.Time})
+		pending = m.Header.Get("Nats-Num-Pending")
+	}
+	switch {
+	case pending == "0":
+		return out, false, nil
+	case ctx.Err() != nil:
+		return nil, false, context.Cause(ctx)
+	case len(out) > 0:
+		return out, true, nil
+	}
+	return nil, false, errCutOff
+}
+
+// Last is the newest message of a subject, which may end in a wildcard. [ErrNotFound] if there is none.
+func (b *Bus) Last(ctx context.Context, stream, subject string) (Msg, error) {
+	s, err := b.stream(stream)
+	if err != nil {
+		return Msg{}, err
+	}
+	m, err := s.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return Msg{}, fmt.Errorf("last message of %s: %w", subject, ErrNotFound)
+	}
+	if err != nil {
+		return Msg{}, fmt.Errorf("last message of %s: %w", subject, err)
+	}
+	return Msg{Subject: m.Subject, Seq: m.Sequence, Data: m.Data, At: m.Time}, nil
+}
