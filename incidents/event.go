@@ -4,7 +4,6 @@ package incidents
 
 import (
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/firebreak-sre/firebreak/alerts"
@@ -26,12 +25,12 @@ const (
 	Observed      Kind = "observed"    // one look at the live system, as it was seen
 	Decided       Kind = "decided"     // cause, evidence, verdict
 	Refused       Kind = "refused"     // something that is outside of the handler said no; its name is in Reason
-	Reserved      Kind = "reserved"    // the ledger granted lock, fence and budget
 	Intended      Kind = "intended"    // the change, its undo and its expiry, before anything is sent
 	Issuing       Kind = "issuing"     // the last event before the wire
 	Applied       Kind = "applied"     // the target answered, or was found to hold our change
 	NotApplied    Kind = "not_applied" // proof that the target did not change
 	InDoubt       Kind = "in_doubt"    // sent, and neither confirmed nor refused
+	GaveUp        Kind = "gave_up"     // the target never said whether it changed; nothing of ours can stand there any more
 	Verified      Kind = "verified"    // improved, no effect or worse, on the symptom itself
 	Held          Kind = "held"        // verified; it stands until the alert resolves or the hold is over
 	Adjusting     Kind = "adjusting"   // about to renew, or to give a share of the calls back
@@ -44,6 +43,16 @@ const (
 	Escalated     Kind = "escalated" // a person is needed
 	Closed        Kind = "closed"    // the end, with exactly one outcome
 )
+
+// known says whether this build gives the kind a meaning.
+func (k Kind) known() bool {
+	switch k {
+	case Opened, AlertSeen, Observed, Decided, Refused, Intended, Issuing, Applied, NotApplied, InDoubt, GaveUp, Verified, Held,
+		Adjusting, Adjusted, Regressed, Reverting, Reverted, NotOurs, RevertInDoubt, Escalated, Closed:
+		return true
+	}
+	return false
+}
 
 // Outcome is how an incident ended. Every incident ends in exactly one.
 type Outcome string
@@ -82,6 +91,8 @@ type Event struct {
 	Receipt   *remediations.Receipt  `json:"receipt,omitempty"`
 	Judgement *Judgement             `json:"judgement,omitempty"`
 	Closing   *Closing               `json:"closing,omitempty"`
+	// Due is when this record must be looked at again, if nothing happens before.
+	Due time.Time `json:"due,omitzero"`
 	// Note is for people: the error, or why.
 	Note string `json:"note,omitempty"`
 }
@@ -169,11 +180,3 @@ type Closing struct {
 	Outcome Outcome `json:"outcome"`
 	Words   string  `json:"words"`
 }
-
-// ID names an incident: <handler>-<target hash>-<number>, e.g. retrystorm-3f9a2c81-7: the seventh of its target.
-type ID string
-
-// String is the id as people type it.
-func (id ID) String() string { return string(id) }
-
-var _ fmt.Stringer = ID("")

@@ -1,0 +1,67 @@
+package incidents
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// ID names an incident: <handler>-<target's hash>-<number>, e.g. retrystorm-3f9a2c81b04d-7: the seventh of its target.
+type ID string
+
+// ErrBadID says that a text is not the name of an incident.
+var ErrBadID = errors.New("not an incident's id; they look like retrystorm-3f9a2c81b04d-7")
+
+// String is the id as people type it.
+func (id ID) String() string { return string(id) }
+
+// NewID names the n-th incident of a handler's target. n counts from 1.
+func NewID(handler, target string, n int) ID {
+	return ID(handler + "-" + targetHash(handler, target) + "-" + strconv.Itoa(n))
+}
+
+// targetHash stands for a target's name wherever only a token fits: a name can be any UTF-8.
+func targetHash(handler, target string) string {
+	sum := sha256.Sum256([]byte(handler + "\x00" + target))
+	return hex.EncodeToString(sum[:6])
+}
+
+// ParseID reads an id that a person or a subject gave.
+func ParseID(s string) (ID, error) {
+	if !regexp.MustCompile(`^[a-z0-9_]+-[0-9a-f]{12}-[1-9][0-9]{0,8}$`).MatchString(s) {
+		return "", fmt.Errorf("%q: %w", s, ErrBadID)
+	}
+	return ID(s), nil
+}
+
+// Number is which of its target's incidents it is, from 1.
+func (id ID) Number() int {
+	n, _ := strconv.Atoi(string(id)[strings.LastIndexByte(string(id), '-')+1:])
+	return n
+}
+
+// Handler is the name of the handler that it belongs to.
+func (id ID) Handler() string {
+	h, _, _ := strings.Cut(string(id), "-")
+	return h
+}
+
+// Key is the id as tokens, as the agenda and the subject use it.
+func (id ID) Key() string { return strings.ReplaceAll(string(id), "-", ".") }
+
+// IDOfKey is the id of a [ID.Key].
+func IDOfKey(key string) (ID, error) {
+	id, err := ParseID(strings.ReplaceAll(key, ".", "-"))
+	if err != nil || id.Key() != key {
+		return "", fmt.Errorf("%q: %w", key, ErrBadID)
+	}
+	return id, nil
+}
+
+const subjectPrefix = "incidents."
+
+func (id ID) subject() string { return subjectPrefix + id.Key() }
