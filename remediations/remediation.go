@@ -108,10 +108,12 @@ type Receipt struct {
 // Bounds are what a remediation can never pass, whatever the policy says.
 type Bounds struct {
 	Class Class
-	// MaxLimit is the longest that a change may stand at class A, renewals included.
+	// MaxLimit is the longest that the change may stand at class A, renewals included.
 	MaxLimit time.Duration
 	// ExpiresItself says that the target ends the change on time even if nothing of ours lives.
 	ExpiresItself bool
+	// Adjusts says that the change can be renewed and be given back share by share: the remediation is an [Adjuster] for it.
+	Adjusts bool
 	// Never says in words what it will not touch, for people.
 	Never []string
 }
@@ -126,7 +128,8 @@ var ErrNotOurs = errors.New("no longer ours: left alone")
 
 // Remediation is one kind of bounded, reversible change. Its methods are safe for concurrent use.
 type Remediation interface {
-	Bounds() Bounds
+	// Bounds are those of one kind of change at one target.
+	Bounds(s Step) Bounds
 	// Check looks and changes nothing.
 	Check(ctx context.Context, o Order) (Presence, error)
 	// Apply makes the change if the target is still as o.Seen says. It never retries by itself.
@@ -135,7 +138,7 @@ type Remediation interface {
 	Revert(ctx context.Context, o Order, r Receipt) error
 }
 
-// Adjuster is a remediation whose change can be renewed and be given back step by step.
+// Adjuster is a remediation whose changes, or some of them, can be renewed and be given back step by step.
 type Adjuster interface {
 	// Adjust rewrites our own change so that o.Released and o.Until hold. It is safe to repeat.
 	Adjust(ctx context.Context, o Order, r Receipt) (Receipt, error)

@@ -1,0 +1,66 @@
+package httpadmin
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/firebreak-sre/firebreak/remediations"
+)
+
+var (
+	_ remediations.Remediation = (*Admin)(nil)
+	_ remediations.Adjuster    = (*Admin)(nil)
+)
+
+// Bounds are those of one fix on one edge, as its control says. An edge without endpoints has none: nothing is within them.
+func (a *Admin) Bounds(s remediations.Step) remediations.Bounds {
+	t, err := a.target(s)
+	if err != nil {
+		return remediations.Bounds{Class: remediations.ClassN}
+	}
+	return t.bounds(s.Fix)
+}
+
+// Check reads the instances of the order's edge.
+func (a *Admin) Check(ctx context.Context, o remediations.Order) (remediations.Presence, error) {
+	t, err := a.target(o.Step)
+	if err != nil {
+		return remediations.Presence{State: remediations.Unknown}, err
+	}
+	return t.Check(ctx, o)
+}
+
+// Apply makes the change on the order's edge.
+func (a *Admin) Apply(ctx context.Context, o remediations.Order) (remediations.Receipt, error) {
+	t, err := a.target(o.Step)
+	if err != nil {
+		return remediations.Receipt{}, err
+	}
+	return t.Apply(ctx, o)
+}
+
+// Revert takes the change back on the order's edge.
+func (a *Admin) Revert(ctx context.Context, o remediations.Order, r remediations.Receipt) error {
+	t, err := a.target(o.Step)
+	if err != nil {
+		return err
+	}
+	return t.Revert(ctx, o, r)
+}
+
+// Adjust renews the change on the order's edge, or gives calls back. [ErrCannotAdjust] if its control has no request for that.
+func (a *Admin) Adjust(ctx context.Context, o remediations.Order, r remediations.Receipt) (remediations.Receipt, error) {
+	t, err := a.target(o.Step)
+	if err != nil {
+		return r, err
+	}
+	return t.Adjust(ctx, o, r)
+}
+
+func (a *Admin) target(s remediations.Step) (*target, error) {
+	t, known := a.targets[s.Service+"/"+s.Edge]
+	if !known {
+		return nil, fmt.Errorf("find endpoints of %s/%s: %w: there are none", s.Service, s.Edge, remediations.ErrRefused)
+	}
+	return t, nil
+}
