@@ -30,7 +30,7 @@ type Handler[O any] interface {
 	// Target says what an alert is about; false if it is none of this handler's business.
 	Target(a alerts.Alert) (Target, bool)
 	// Observe looks at the live system, reads only, and returns within the context's deadline. A part that could not be
-	// read is said in O, never guessed; an error means that nothing could be read.
+	// read is said in O, never guessed. An error means that nothing could be read; O is recorded all the same, and says it too.
 	Observe(ctx context.Context, target string) (O, error)
 	// Decide says what is the matter and what to do about it. Pure.
 	Decide(c Case[O]) incidents.Decision

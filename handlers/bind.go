@@ -1,0 +1,116 @@
+package handlers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/firebreak-sre/firebreak/alerts"
+	"github.com/firebreak-sre/firebreak/incidents"
+)
+
+// looksKept is how many looks a decision is given at most, on each side of the change.
+const looksKept = 20
+
+// Bound is a handler whose observations are only known as JSON, so that one loop can carry all of them.
+type Bound struct {
+	name    string
+	target  func(alerts.Alert) (Target, bool)
+	observe func(ctx context.Context, target string) (json.RawMessage, error)
+	decide  func(scene) (incidents.Decision, error)
+	judge   func(scene) (incidents.Judgement, error)
+}
+
+// scene is a [Case] before its observations are decoded.
+type scene struct {
+	target Target
+	state  *incidents.State
+	busy   int
+	now    time.Time
+}
+
+// Bind makes a handler ready for the [Loop].
+func Bind[O any](h Handler[O]) *Bound {
+	return &Bound{
+		name:   h.Name(),
+		target: h.Target,
+		observe: func(ctx context.Context, target string) (json.RawMessage, error) {
+			o, err := h.Observe(ctx, target)
+			seen, unwritable := json.Marshal(o)
+			return seen, errors.Join(err, unwritable)
+		},
+		decide: func(s scene) (incidents.Decision, error) {
+			c, err := decode[O](s)
+			if err != nil {
+				return incidents.Decision{}, err
+			}
+			c.Before, c.After, c.Step = append(c.Before, c.After...), nil, nil
+			return h.Decide(c), nil
+		},
+		judge: func(s scene) (incidents.Judgement, error) {
+			c, err := decode[O](s)
+			if err != nil {
+				return incidents.Judgement{}, err
+			}
+			return h.Judge(c), nil
+		},
+	}
+}
+
+// Name is the handler's name.
+func (b *Bound) Name() string { return b.name }
+
+func decode[O any](s scene) (Case[O], error) {
+	c := Case[O]{Target: s.target, Alerts: s.state.Alerts, Busy: s.busy, Now: s.now}
+	before, after := splitLooks(s.state)
+	var err error
+	if c.Before, err = decodeLooks[O](before); err != nil {
+		return c, err
+	}
+	if c.After, err = decodeLooks[O](after); err != nil {
+		return c, err
+	}
+	if f := s.state.Fix(); f != nil && s.state.Stage != incidents.Settled {
+		c.Step = &Stood{Fix: f.Order.Fix, Since: f.Times.Applied, Released: f.Presence.Released,
+			ReleasedAt: f.Times.Released, Until: f.Times.Applied.Add(f.Verify.Within.D())}
+	}
+	return c, nil
+}
+
+// splitLooks parts the looks at the moment when the present change was issued. What was seen while an earlier change stood
+// says nothing about now.
+func splitLooks(st *incidents.State) (before, after []incidents.Look) {
+	var since, issued time.Time
+	for i, f := range st.Fixes {
+		standing := i == len(st.Fixes)-1 && st.Stage != incidents.Settled
+		if standing {
+			issued = f.Times.Issued
+		} else {
+			since = f.Times.Ended
+		}
+	}
+	for _, l := range st.Looks {
+		switch {
+		case l.At.Before(since):
+		case issued.IsZero() || l.At.Before(issued):
+			before = append(before, l)
+		default:
+			after = append(after, l)
+		}
+	}
+	return before[max(0, len(before)-looksKept):], after[max(0, len(after)-looksKept):]
+}
+
+func decodeLooks[O any](looks []incidents.Look) ([]Look[O], error) {
+	out := make([]Look[O], 0, len(looks))
+	for _, l := range looks {
+		var o O
+		if err := json.Unmarshal(l.Seen, &o); err != nil {
+			return nil, fmt.Errorf("decode the observation of %s: %w", l.At.Format(time.RFC3339Nano), err)
+		}
+		out = append(out, Look[O]{At: l.At, Seen: o})
+	}
+	return out, nil
+}

@@ -1,0 +1,160 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/firebreak-sre/firebreak/bus"
+	"github.com/firebreak-sre/firebreak/incidents"
+	"github.com/firebreak-sre/firebreak/internal/failpoint"
+	"github.com/firebreak-sre/firebreak/policy"
+	"github.com/firebreak-sre/firebreak/remediations"
+	"github.com/rs/zerolog"
+)
+
+// run is one worker with one incident in hand.
+type run struct {
+	*Loop
+	h      *Bound
+	st     *incidents.State
+	target Target
+	log    zerolog.Logger
+	// fresh says that this worker itself brought the incident to its present stage: no crash lies between.
+	fresh bool
+}
+
+// carry moves an incident on until it has to wait, and enters in the agenda until when.
+func (l *Loop) carry(ctx context.Context, key string) error {
+	id, err := incidents.IDOfKey(key)
+	if err != nil {
+		return err
+	}
+	h := l.handler(id.Handler())
+	if h == nil {
+		return fmt.Errorf("incident %s: no handler %q runs here", id, id.Handler())
+	}
+	st, err := l.store.Load(ctx, id)
+	if errors.Is(err, bus.ErrNotFound) {
+		// Entered in the agenda, and never opened, or older than what is kept.
+		return l.agenda.Clear(ctx, key)
+	}
+	if err != nil {
+		return err
+	}
+	r := &run{Loop: l, h: h, st: st, log: l.cfg.Log.With().
+		Str("incident", id.String()).Str("handler", h.name).Str("target", st.Target).Logger()}
+	r.target = r.present()
+	err = r.move(ctx)
+	if errors.Is(err, incidents.ErrConflict) {
+		l.agenda.Nudge(key) // somebody else moved it on: look at it as it is now
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return r.putDown(ctx, key)
+}
+
+// present is the target as the policy knows it today. A target that was taken out of the policy is looked at no more, and what stands
+// there is still given back.
+func (r *run) present() Target {
+	for _, a := range r.st.Alerts {
+		if t, ok := r.h.target(a); ok && t.Name == r.st.Target {
+			return t
+		}
+	}
+	return Target{Name: r.st.Target, Domain: r.st.Domain, Mode: policy.Off}
+}
+
+// putDown says when to come back.
+func (r *run) putDown(ctx context.Context, key string) error {
+	if r.st.Open() {
+		return r.agenda.Move(ctx, key, r.st.Due)
+	}
+	if err := r.release(ctx); err != nil {
+		return err
+	}
+	return r.agenda.Clear(ctx, key)
+}
+
+// release gives the ledger's lock back. It is safe to repeat, so it needs no event of its own.
+func (r *run) release(ctx context.Context) error {
+	return r.cfg.Ledger.Release(ctx, r.st.ID.String(), r.st.Domain, r.now())
+}
+
+// move makes one transition after the other until one says to wait.
+func (r *run) move(ctx context.Context) error {
+	for r.st.Open() {
+		again, err := r.transition(ctx)
+		if err != nil || !again {
+			return err
+		}
+		r.fresh = true
+	}
+	return nil
+}
+
+func (r *run) transition(ctx context.Context) (again bool, err error) {
+	switch r.st.Stage {
+	case incidents.Looking:
+		return r.look(ctx)
+	case incidents.Settled:
+		if err := r.release(ctx); err != nil {
+			return false, err
+		}
+		return r.look(ctx)
+	case incidents.Planned:
+		return r.issue(ctx)
+	case incidents.Sending, incidents.Doubtful:
+		return r.resolveDoubt(ctx)
+	case incidents.Standing:
+		return r.verify(ctx)
+	case incidents.Holding:
+		return r.hold(ctx)
+	case incidents.Changing:
+		return r.repeatAdjust(ctx)
+	case incidents.Undoing, incidents.UndoDoubtful:
+		return r.repeatRevert(ctx)
+	}
+	return false, fmt.Errorf("incident %s is at stage %q, which this build does not know", r.st.ID, r.st.Stage)
+}
+
+func (r *run) now() time.Time { return r.cfg.Now() }
+
+// wait says when to look again, without an event: the record has nothing new.
+func (r *run) wait(until time.Time) (bool, error) {
+	r.st.Due = until
+	return false, nil
+}
+
+func (r *run) append(ctx context.Context, events ...incidents.Event) error {
+	return r.Loop.append(ctx, r.st, events...)
+}
+
+// append stamps and stores events as one. It is the only way to the record.
+func (l *Loop) append(ctx context.Context, st *incidents.State, events ...incidents.Event) error {
+	now := l.cfg.Now().UTC()
+	for i := range events {
+		events[i].V, events[i].By = incidents.Version, l.cfg.Bus.Name()
+		if events[i].At.IsZero() {
+			events[i].At = now // a look has its own time: when it was begun
+		}
+	}
+	last := string(events[len(events)-1].Kind)
+	failpoint.Hit("before:" + last)
+	if err := l.store.Append(ctx, st, events...); err != nil {
+		return err
+	}
+	failpoint.Hit("after:" + last)
+	for _, e := range events {
+		l.cfg.Metrics.count(st, e)
+	}
+	return nil
+}
+
+func (r *run) remediation(name string) (remediations.Remediation, bool) {
+	rem, ok := r.cfg.Remediations[name]
+	return rem, ok
+}

@@ -1,0 +1,203 @@
+package handlers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/firebreak-sre/firebreak/incidents"
+	"github.com/firebreak-sre/firebreak/policy"
+	"github.com/firebreak-sre/firebreak/remediations"
+)
+
+const (
+	// observeTimeout bounds one look, whatever the handler's own limit is.
+	observeTimeout = 10 * time.Second
+	// forgotten is how long an alert can go unheard of before its incident ends without a resolve: resolves get lost.
+	forgotten = 24 * time.Hour
+	// maxFixes is how many changes one incident may try. What did not help twice does not help.
+	maxFixes = 2
+)
+
+// look is for when nothing of ours stands: end, wait, or look and decide.
+func (r *run) look(ctx context.Context) (bool, error) {
+	now := r.now()
+	switch {
+	case !r.st.Firing():
+		return true, r.close(ctx, "")
+	case now.Sub(r.st.LastHeard()) > forgotten:
+		return true, r.close(ctx, fmt.Sprintf("; nothing was heard of the alert for %s", forgotten))
+	case r.target.Mode == policy.Off:
+		return r.wait(now.Add(10 * time.Minute))
+	case now.Before(r.st.Due):
+		return false, nil
+	case r.givenUp():
+		return r.wait(now.Add(10 * time.Minute))
+	case r.stale(now):
+		return r.refuseStale(ctx, now)
+	}
+	observed, err := r.observe(ctx)
+	if err != nil {
+		return false, err
+	}
+	// The decision is derived from the record as it will be with this look in it.
+	seen := *r.st
+	seen.Apply(observed)
+	d, err := r.h.decide(scene{target: r.target, state: &seen, busy: r.others(), now: observed.At})
+	if err != nil {
+		return false, err
+	}
+	return r.follow(ctx, observed, d)
+}
+
+// follow does what a decision asks for.
+func (r *run) follow(ctx context.Context, observed incidents.Event, d incidents.Decision) (bool, error) {
+	decided := incidents.Event{Kind: incidents.Decided, Decision: &d}
+	switch d.Verdict {
+	case incidents.Act:
+		return r.guard(ctx, []incidents.Event{observed, decided}, d)
+	case incidents.Page:
+		decided.Due = r.later()
+		events := []incidents.Event{observed, decided}
+		if !r.st.Escalated {
+			events = append(events, incidents.Event{Kind: incidents.Escalated, Note: d.Reason})
+		}
+		return false, r.append(ctx, events...)
+	case incidents.Wait:
+		decided.Due = d.Until
+	default:
+		decided.Due = r.later()
+	}
+	if !decided.Due.After(r.now()) {
+		decided.Due = r.now().Add(10 * time.Millisecond)
+	}
+	return false, r.append(ctx, observed, decided)
+}
+
+// givenUp says that this incident has had its fixes: a person has it.
+func (r *run) givenUp() bool {
+	f := r.st.Fix()
+	if f == nil {
+		return false
+	}
+	switch f.Outcome {
+	case incidents.OutcomeIneffective, incidents.OutcomeWorse, incidents.OutcomeRegressed, incidents.OutcomeUnknown:
+		return true
+	}
+	return len(r.st.Fixes) >= maxFixes
+}
+
+// stale says that the alert is too old to act on: it is neither freshly delivered, nor have we kept looking at it as planned
+// since it was. A backlog that is read hours later must not be acted on.
+func (r *run) stale(now time.Time) bool {
+	limit := r.cfg.Limits.AlertMaxAge.D()
+	if now.Sub(r.st.LastHeard()) <= limit {
+		return false
+	}
+	if r.st.Refusal != nil && r.st.Refusal.Reason == remediations.ReasonStaleAlert {
+		return true
+	}
+	return r.st.Due.IsZero() || now.Sub(r.st.Due) > limit
+}
+
+func (r *run) refuseStale(ctx context.Context, now time.Time) (bool, error) {
+	until := now.Add(10 * time.Minute)
+	if r.st.Refusal != nil && r.st.Refusal.Reason == remediations.ReasonStaleAlert {
+		return r.wait(until)
+	}
+	return false, r.refuse(ctx, nil, incidents.Refusal{Reason: remediations.ReasonStaleAlert, Until: until,
+		Words: fmt.Sprintf("last heard of %s ago, and acted on only within %s; a fresh delivery lifts this",
+			now.Sub(r.st.LastHeard()).Round(time.Second), r.cfg.Limits.AlertMaxAge)})
+}
+
+// observe looks, and makes an event of what it saw. That nothing could be read is something it saw.
+func (r *run) observe(ctx context.Context) (incidents.Event, error) {
+	look, cancel := context.WithTimeout(ctx, observeTimeout)
+	defer cancel()
+	e := incidents.Event{Kind: incidents.Observed, At: r.now().UTC()}
+	var err error
+	e.Seen, err = r.h.observe(look, r.st.Target)
+	if ctx.Err() != nil {
+		return e, fmt.Errorf("look at %s: %w", r.st.Target, context.Cause(ctx)) // told to stop: it says nothing about the target
+	}
+	if err != nil {
+		e.Note = "nothing could be read: " + err.Error()
+	}
+	if e.Seen == nil {
+		return e, fmt.Errorf("look at %s: %w", r.st.Target, err)
+	}
+	return e, nil
+}
+
+// others counts the handler's other open incidents.
+func (r *run) others() int { return max(0, r.agenda.Count(r.h.name+".")-1) }
+
+// later is when to look again while nothing is urgent: soon at first, rarely when it lasts.
+func (r *run) later() time.Time {
+	now := r.now()
+	return now.Add(min(max(now.Sub(r.st.OpenedAt)/4, 10*time.Second), 10*time.Minute)).UTC()
+}
+
+// refuse records a named no behind other events, and when to ask again.
+func (r *run) refuse(ctx context.Context, events []incidents.Event, no incidents.Refusal) error {
+	due := no.Until
+	if !due.After(r.now()) {
+		due = r.later()
+	}
+	return r.append(ctx, append(events, incidents.Event{Kind: incidents.Refused, Refusal: &no, Due: due})...)
+}
+
+// close ends the incident with the one outcome that its record has earned.
+func (r *run) close(ctx context.Context, why string) error {
+	c := conclude(r.st)
+	c.Words += why
+	return r.append(ctx, incidents.Event{Kind: incidents.Closed, Closing: &c})
+}
+
+// conclude is the outcome of an incident in which nothing of ours stands any more.
+func conclude(st *incidents.State) incidents.Closing {
+	for i := len(st.Fixes) - 1; i >= 0; i-- {
+		if f := &st.Fixes[i]; f.Outcome != "" {
+			return incidents.Closing{Outcome: f.Outcome, Words: fixWords(f)}
+		}
+	}
+	d, no := st.Decision, st.Refusal
+	switch {
+	case no != nil && no.Reason == remediations.ReasonStaleAlert:
+		return incidents.Closing{Outcome: incidents.OutcomeStale, Words: "too old to act on: " + no.Words}
+	case no != nil && no.Reason == remediations.ReasonObserve:
+		return incidents.Closing{Outcome: incidents.OutcomeObserved, Words: no.Words}
+	case no != nil && no.Reason != remediations.ReasonResolved:
+		return incidents.Closing{Outcome: incidents.OutcomeRefused, Words: string(no.Reason) + ": " + no.Words}
+	case st.Escalated:
+		return incidents.Closing{Outcome: incidents.OutcomePaged, Words: "left to people: " + reason(d)}
+	case d != nil && d.Verdict == incidents.FalsePositive:
+		return incidents.Closing{Outcome: incidents.OutcomeFalsePositive, Words: reason(d)}
+	}
+	return incidents.Closing{Outcome: incidents.OutcomeWithdrawn, Words: "the alert resolved before anything was done"}
+}
+
+func reason(d *incidents.Decision) string {
+	if d == nil {
+		return "nothing was decided"
+	}
+	return d.Reason
+}
+
+func fixWords(f *incidents.Fix) string {
+	stood := f.Times.Ended.Sub(f.Times.Applied).Round(time.Millisecond)
+	change := fmt.Sprintf("%s on %s → %s", f.Order.Fix, f.Order.Service, f.Order.Edge)
+	switch f.Outcome {
+	case incidents.OutcomeFixed:
+		return fmt.Sprintf("%s stood for %s and helped; it was taken back", change, stood)
+	case incidents.OutcomeRefusedByFix:
+		return change + " was refused by the target; nothing was changed"
+	case incidents.OutcomeUnknown:
+		return change + " was sent, and the target cannot say whether it took effect; a person decides"
+	}
+	words := ""
+	if f.Judgement != nil {
+		words = ": " + f.Judgement.Words
+	}
+	return fmt.Sprintf("%s stood for %s, %s%s; it was taken back", change, stood, f.Outcome, words)
+}
