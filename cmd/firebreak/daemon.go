@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/firebreak-sre/firebreak/bus"
+	"github.com/firebreak-sre/firebreak/console"
+	"github.com/firebreak-sre/firebreak/handlers"
+	"github.com/firebreak-sre/firebreak/notify"
+	"github.com/firebreak-sre/firebreak/policy"
+	"github.com/firebreak-sre/firebreak/receiver"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/zerolog"
+)
+
+// daemon is everything that serves, put together. This and wire.go are the only places where things are built.
+type daemon struct {
+	log      zerolog.Logger
+	policy   settings
+	bus      *bus.Bus
+	journal  *bus.Journal
+	loop     *handlers.Loop
+	reread   *receiver.Reread
+	tellers  []*notify.Teller
+	listener net.Listener
+	server   *http.Server
+}
+
+// newDaemon builds everything and takes the listener; nothing runs yet, but the embedded bus.
+func newDaemon(ctx context.Context, s settings, log zerolog.Logger) (*daemon, error) {
+	d := &daemon{log: log, policy: s}
+	if err := d.build(ctx); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *daemon) build(ctx context.Context) error {
+	var err error
+	if d.bus, err = bus.Open(ctx, busConfig(d.policy.Bus, d.log)); err != nil {
+		return err
+	}
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), busUsage(d.bus))
+	d.journal = d.bus.Journal()
+	if d.loop, err = newLoop(ctx, d.bus, d.policy.Policy, reg, d.log); err != nil {
+		return err
+	}
+	if d.tellers, err = newTellers(d.bus, d.policy.Outcomes, reg, d.log); err != nil {
+		return err
+	}
+	routes, err := d.routes(reg)
+	if err != nil {
+		return err
+	}
+	if d.listener, err = listen(d.policy.Server); err != nil {
+		return err
+	}
+	d.server = &http.Server{Handler: routes, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: nil}
+	return nil
+}
+
+func (d *daemon) routes(reg *prometheus.Registry) (http.Handler, error) {
+	metrics := receiver.NewMetrics(reg)
+	ams, err := newAlertmanagers(d.policy.Alertmanagers)
+	if err != nil {
+		return nil, err
+	}
+	d.reread = receiver.NewReread(ams, d.journal, metrics, d.log)
+	srv := d.policy.Server
+	return receiver.Routes{
+		Webhook: receiver.NewWebhook(receiver.Config{
+			Journal: d.journal, Auth: webhookAuth(srv.Webhook), MaxBody: int64(srv.MaxBody), StoreTimeout: srv.StoreTimeout.D(),
+			Metrics: metrics, Log: d.log, Truncated: d.reread.Ask,
+		}),
+		Health:  receiver.Healthy(),
+		Ready:   receiver.Ready([]receiver.Check{{Name: "bus", Ask: d.bus.Ready}}),
+		Metrics: promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg, MaxRequestsInFlight: 4}),
+		API:     guarded(receiver.Auth{Tokens: reveal(srv.API.BearerTokens)}, console.NewAPI(d.bus)),
+	}, nil
+}
+
+// guarded lets in whom auth allows.
+func guarded(auth receiver.Auth, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !auth.Allows(r) {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="firebreak"`)
+			http.Error(w, `{"error":"the credentials are missing or wrong"}`, http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func listen(s policy.Server) (net.Listener, error) {
+	l, err := net.Listen("tcp", s.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", s.Listen, err)
+	}
+	if s.TLS.CertFile == "" {
+		return l, nil
+	}
+	cfg, err := tlsConfig(s.TLS)
+	if err != nil {
+		_ = l.Close()
+		return nil, err
+	}
+	return tls.NewListener(l, cfg), nil
+}
+
+func tlsConfig(t policy.TLS) (*tls.Config, error) {
+	cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("load the server's certificate: %w", err)
+	}
+	cfg := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	if t.ClientCAFile == "" {
+		return cfg, nil
+	}
+	pem, err := os.ReadFile(t.ClientCAFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the clients' certificate authority: %w", err)
+	}
+	cfg.ClientCAs = x509.NewCertPool()
+	if !cfg.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("read the clients' certificate authority: %s holds no certificate", t.ClientCAFile)
+	}
+	cfg.ClientAuth = tls.RequireAndVerifyClientCert
+	return cfg, nil
+}
+
+// URL is where the daemon is reached.
+func (d *daemon) URL() string {
+	scheme := "http"
+	if d.policy.Server.TLS.CertFile != "" {
+		scheme = "https"
+	}
+	return scheme + "://" + d.listener.Addr().String()
+}
+
+// Run serves until ctx ends: first nothing new is taken, then what is in hand is finished, then the bus is closed by Close.
+func (d *daemon) Run(ctx context.Context) error {
+	g := newGroup(ctx)
+	stopJournal := make(chan struct{})
+	g.run("http server", func(ctx context.Context) error { return d.serve(ctx, stopJournal) })
+	g.run("journal", func(ctx context.Context) error {
+		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		defer cancel()
+		go func() { <-stopJournal; cancel() }() // bodies that were taken are stored, so it ends behind the server
+		return d.journal.Run(ctx)
+	})
+	g.run("handlers", d.loop.Run)
+	g.run("re-reads", d.reread.Run)
+	for _, t := range d.tellers {
+		g.run("outcomes", t.Run)
+	}
+	return g.wait()
+}
+
+func (d *daemon) serve(ctx context.Context, done chan<- struct{}) error {
+	defer close(done)
+	failed := make(chan error, 1)
+	go func() { failed <- d.server.Serve(d.listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := d.server.Shutdown(grace); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// Close gives back what newDaemon took. Run must have ended.
+func (d *daemon) Close() {
+	if d.listener != nil {
+		_ = d.listener.Close() // closed already if it was served
+	}
+	if d.bus != nil {
+		d.bus.Close()
+	}
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/firebreak-sre/firebreak/alerts/live"
+	"github.com/firebreak-sre/firebreak/bus"
+	"github.com/firebreak-sre/firebreak/handlers"
+	"github.com/firebreak-sre/firebreak/handlers/retrystorm"
+	"github.com/firebreak-sre/firebreak/incidents"
+	"github.com/firebreak-sre/firebreak/notify"
+	"github.com/firebreak-sre/firebreak/notify/webhook"
+	"github.com/firebreak-sre/firebreak/policy"
+	"github.com/firebreak-sre/firebreak/receiver"
+	"github.com/firebreak-sre/firebreak/remediations"
+	"github.com/firebreak-sre/firebreak/remediations/breaker"
+	"github.com/firebreak-sre/firebreak/remediations/httpadmin"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+)
+
+func busConfig(b policy.Bus, log zerolog.Logger) bus.Config {
+	cfg := bus.Config{URL: b.URL, CredentialsFile: b.CredentialsFile, Replicas: b.Replicas,
+		Listen: b.Listen, Token: b.Token.Reveal(), MaxBytes: int64(b.MaxBytes), MaxAge: b.MaxAge.D(), Log: log}
+	if b.URL == "" {
+		cfg.Dir = b.Data
+	}
+	return cfg
+}
+
+// newLoop puts together the handlers and what they may use. A new failure family is one line in each of the two lists.
+func newLoop(ctx context.Context, b *bus.Bus, p policy.Policy, reg prometheus.Registerer, log zerolog.Logger) (*handlers.Loop, error) {
+	breakers, err := breaker.Open(ctx, b.JetStream(), b.Replicas())
+	if err != nil {
+		return nil, err
+	}
+	admin, err := httpadmin.New(adminConfig(p))
+	if err != nil {
+		return nil, err
+	}
+	storm, err := retrystorm.New(p.Handlers.RetryStorm, &http.Client{})
+	if err != nil {
+		return nil, err
+	}
+	ledger, err := remediations.OpenLedger(ctx, b, p.Limits)
+	if err != nil {
+		return nil, err
+	}
+	return handlers.NewLoop(ctx, handlers.Config{
+		Bus:          b,
+		Handlers:     []*handlers.Bound{handlers.Bind(storm)},
+		Remediations: map[string]remediations.Remediation{"breaker": breakers, "httpadmin": admin},
+		Ledger:       ledger, Limits: p.Limits, Metrics: handlers.NewMetrics(reg), Log: log,
+	})
+}
+
+// adminConfig are the HTTP endpoints of all edges that have some.
+func adminConfig(p policy.Policy) httpadmin.Config {
+	targets := map[string]policy.HTTPFix{}
+	for _, e := range p.Handlers.RetryStorm.Edges {
+		if e.Fix.HTTP != nil {
+			targets[e.Service+"/"+e.Edge] = *e.Fix.HTTP
+		}
+	}
+	return httpadmin.Config{Targets: targets}
+}
+
+func newTellers(b *bus.Bus, o policy.Outcomes, reg prometheus.Registerer, log zerolog.Logger) ([]*notify.Teller, error) {
+	m := notify.NewMetrics(reg)
+	out := []*notify.Teller{notify.NewTeller(b, notify.Log{Logger: log}, nil, m, log)}
+	for _, w := range o.Webhooks {
+		sender, err := webhook.New(webhook.Config{Name: w.Name, URL: w.URL, Secret: []byte(w.Secret.Reveal()), Timeout: w.Timeout.D()}, &http.Client{})
+		if err != nil {
+			return nil, fmt.Errorf("outcome webhook %s: %w", w.Name, err)
+		}
+		kinds := make([]incidents.Kind, len(w.Events))
+		for i, k := range w.Events {
+			kinds[i] = incidents.Kind(k)
+		}
+		out = append(out, notify.NewTeller(b, notify.NewSigned(w.Name, sender), kinds, m, log))
+	}
+	return out, nil
+}
+
+func newAlertmanagers(ams []policy.Alertmanager) ([]receiver.Alertmanager, error) {
+	out := make([]receiver.Alertmanager, 0, len(ams))
+	for _, am := range ams {
+		c, err := live.New(live.Config{URL: am.URL, BearerToken: am.BearerToken.Reveal(),
+			Username: am.Username, Password: am.Password.Reveal(), Timeout: 10 * time.Second})
+		if err != nil {
+			return nil, fmt.Errorf("alertmanager %s: %w", am.URL, err)
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+func webhookAuth(a policy.WebhookAuth) receiver.Auth {
+	return receiver.Auth{Tokens: reveal(a.BearerTokens), Username: a.Username, Password: a.Password.Reveal()}
+}
+
+func reveal(secrets []policy.Secret) []string {
+	out := make([]string, len(secrets))
+	for i, s := range secrets {
+		out[i] = s.Reveal()
+	}
+	return out
+}
+
+func buildInfo() prometheus.Collector {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "firebreak_build_info", Help: "1, with the version of this build."}, []string{"version"})
+	g.WithLabelValues(buildVersion()).Set(1)
+	return g
+}
+
+// busUsage says how full the alerts' stream is: when it is full, alerts are answered with 503.
+func busUsage(b *bus.Bus) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "firebreak_journal_fill_ratio",
+		Help: "How full the alerts' journal is, from 0 to 1. At 1 new alerts are refused with 503."}, func() float64 {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		bytes, limit, err := b.Usage(ctx)
+		if err != nil || limit <= 0 {
+			return -1 // not readable
+		}
+		return float64(bytes) / float64(limit)
+	})
+}
