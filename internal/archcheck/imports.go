@@ -1,0 +1,166 @@
+package archcheck
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Room is a folder with one job, and what it may import of this project for that.
+type Room struct {
+	// Folder is a path from the root. With "/..." it is everything below too. The longest that fits counts.
+	Folder string
+	// May are the folders that it may import, written like Folder. A folder may always import what lies below itself if
+	// Below is set.
+	May   []string
+	Below bool
+	// Tests are folders that its tests may import besides.
+	Tests []string
+	// Why says why not more.
+	Why string
+}
+
+// anything is a room's May that allows everything.
+const anything = "..."
+
+// testbed starts real servers; production code has no business with it.
+const testbed = "internal/testbed"
+
+// failpoint marks places where tests crash the process; in production it is empty.
+const failpoint = "internal/failpoint"
+
+// Rooms are all folders with Go in them. Tests may import what lies below the folders that their room may import, and
+// internal/testbed; that is all that sets them apart.
+func Rooms() []Room {
+	const leaf = "it is a leaf: it knows its subject and nothing of what is done about it"
+	return []Room{
+		{Folder: "alerts", Why: leaf},
+		{Folder: "alerts/...", May: []string{"alerts"}, Below: true, Why: "it reads alerts; what is done about them is not its business"},
+		{Folder: "bus/...", May: []string{"bus", failpoint}, Below: true, Why: leaf},
+		{Folder: "receiver/...", May: []string{"alerts/...", "bus/...", failpoint}, Below: true, Why: "it publishes and never acts"},
+		{Folder: "policy/...", May: []string{"alerts", "policy"}, Below: true, Why: "it says what is allowed; those who ask import it, never the other way"},
+
+		{Folder: "remediations", May: []string{"policy", "bus/..."}, Why: "it is the contract of a fix and its bounds; fixes import it, never the other way"},
+		{Folder: "remediations/...", May: []string{"policy", "bus/...", "remediations", failpoint}, Below: true, Why: "a fix changes one thing; it knows no other fix, no handler and no incident"},
+		{Folder: "remediations/breaker/client/...", May: []string{"remediations/breaker/lease"}, Tests: []string{"policy", "bus/...", "remediations/..."}, Why: "services import it, so it brings nothing of ours but the lease's format"},
+		{Folder: "remediations/breaker/lease", Why: "services import it through the client, so it brings nothing of ours"},
+
+		{Folder: "incidents/...", May: []string{"alerts", "bus/...", "policy", "remediations", "incidents", failpoint}, Below: true, Why: "it is the record; it knows what is written, not who decides or tells"},
+		{Folder: "handlers", May: []string{"alerts/...", "bus/...", "policy", "remediations", "incidents/...", failpoint}, Why: "the loop knows no failure family and no fix by name; cmd brings them"},
+		{Folder: "handlers/...", May: []string{"alerts/...", "bus/...", "policy", "remediations", "incidents/...", "handlers", failpoint}, Below: true, Why: "a failure family looks and thinks; it knows no other family, no fix and nobody who is told"},
+		{Folder: "notify/...", May: []string{"incidents/...", "policy", "notify"}, Below: true, Why: "it tells what the record says; it decides nothing"},
+		{Folder: "console/...", May: []string{"incidents/...", "policy", "alerts/...", "bus/..."}, Below: true, Why: "it shows what the record says; it changes nothing"},
+
+		{Folder: "drills/...", May: []string{anything}, Why: "it goes through everything public"},
+		{Folder: "cmd/...", May: []string{anything}, Why: "it wires everything"},
+		{Folder: "deploy/...", May: []string{"policy", "alerts/..."}, Below: true, Why: "its examples are read by the product's own loader, and do nothing"},
+		{Folder: "internal/...", Below: true, Why: "it serves tests and the build, and must not depend on what it checks"},
+	}
+}
+
+// imports finds imports that point the wrong way.
+func imports(t *Tree) []Found {
+	var found []Found
+	for _, f := range t.Files {
+		if f.Go == nil {
+			continue
+		}
+		room, ok := roomOf(f.folder())
+		if !ok {
+			found = append(found, Found{Where: f.Path, Words: "folder " + f.folder() + " has no room: give it one in archcheck.Rooms"})
+			continue
+		}
+		for _, spec := range f.Go.Imports {
+			target, ours := t.folderOf(spec.Path.Value)
+			if ours && !room.allows(f, target) {
+				found = append(found, Found{
+					Where: f.at(spec),
+					Words: fmt.Sprintf("%s imports %s; %s may import only %s", f.folder(), target, room.Folder, room.list(f)),
+					Why:   reason(room, target),
+				})
+			}
+		}
+	}
+	return found
+}
+
+// folderOf is the folder of a package of this project.
+func (t *Tree) folderOf(quoted string) (string, bool) {
+	name, err := strconv.Unquote(quoted)
+	if err != nil {
+		return "", false
+	}
+	if name == t.Module {
+		return ".", true
+	}
+	return strings.CutPrefix(name, t.Module+"/")
+}
+
+// roomOf is the room with the longest folder that fits.
+func roomOf(folder string) (Room, bool) {
+	var best Room
+	for _, r := range Rooms() {
+		if fits(r.Folder, folder) && len(r.Folder) > len(best.Folder) {
+			best = r
+		}
+	}
+	// A room that names exactly this folder beats one for everything below it.
+	for _, r := range Rooms() {
+		if r.Folder == folder {
+			best = r
+		}
+	}
+	return best, best.Folder != ""
+}
+
+// allows says whether a file of the room may import a folder.
+func (r Room) allows(f File, target string) bool {
+	own := f.folder()
+	everything := slices.Contains(r.May, anything)
+	switch {
+	case target == own: // a test of a package's outside
+		return true
+	case target == testbed:
+		return f.isTest() || everything
+	case everything:
+		return true
+	case r.Below && strings.HasPrefix(target, own+"/"):
+		return true
+	}
+	may := func(pattern string) bool { return fits(pattern, target) }
+	mayBelow := func(pattern string) bool { return fits(strings.TrimSuffix(pattern, "/...")+"/...", target) }
+	if !f.isTest() {
+		return slices.ContainsFunc(r.May, may)
+	}
+	return slices.ContainsFunc(r.May, mayBelow) || slices.ContainsFunc(r.Tests, may) || strings.HasPrefix(target, own+"/")
+}
+
+// list is what a file of the room may import, for people.
+func (r Room) list(f File) string {
+	list := slices.Clone(r.May)
+	if r.Below || f.isTest() {
+		list = append(list, "what lies below itself")
+	}
+	if f.isTest() {
+		list = append(append(list, "what lies below those", testbed), r.Tests...)
+	}
+	if len(list) == 0 {
+		return "nothing of ours"
+	}
+	return strings.Join(list, ", ")
+}
+
+// reason is why the room may not import the target.
+func reason(r Room, target string) string {
+	if target == testbed {
+		return "the test bed starts servers; only tests, drills and cmd may"
+	}
+	return r.Why
+}
+
+// fits says whether a folder is the pattern's, or below it where the pattern ends in "/...".
+func fits(pattern, folder string) bool {
+	base, below := strings.CutSuffix(pattern, "/...")
+	return folder == base || (below && strings.HasPrefix(folder, base+"/"))
+}
