@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -39,8 +40,14 @@ type item struct {
 	// when the worker took it.
 	busy, again bool
 	taken       uint64
-	index       int // in the queue; -1 when not in it
+	// nudged is set from a nudge until this replica has stored the key again. moved, if not nil, is closed then.
+	nudged bool
+	moved  chan struct{}
+	index  int // in the queue; -1 when not in it
 }
+
+// nudgeAgain is how long a nudged key is left alone that another replica has in hand.
+const nudgeAgain = 250 * time.Millisecond
 
 type agendaEntry struct {
 	Due time.Time `json:"due"`
@@ -66,7 +73,7 @@ func (a *Agenda) Set(ctx context.Context, key string, due time.Time) error {
 	if err != nil {
 		return fmt.Errorf("enter %s in the agenda: %w", key, err)
 	}
-	a.learn(key, due, rev)
+	a.learn(key, due, rev, true)
 	return nil
 }
 
@@ -93,7 +100,7 @@ func (a *Agenda) Move(ctx context.Context, key string, due time.Time) error {
 	if err != nil {
 		return fmt.Errorf("move %s in the agenda: %w", key, err)
 	}
-	a.learn(key, due, rev)
+	a.learn(key, due, rev, true)
 	return nil
 }
 
@@ -102,17 +109,46 @@ func (a *Agenda) Nudge(key string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	it := a.itemFor(key)
-	it.due, it.tries = time.Time{}, 0
+	it.due, it.tries, it.nudged = time.Time{}, 0, true
 	a.requeue(it)
 }
 
 // Clear takes a key out: it is finished.
 func (a *Agenda) Clear(ctx context.Context, key string) error {
-	if err := a.kv.Purge(ctx, key, jetstream.PurgeTTL(time.Minute)); err != nil {
+	// By hand, since a key-value purge does not say its revision: without it a key that was entered again behind the purge
+	// could not be told from the one that was taken out.
+	m := nats.NewMsg("$KV." + a.kv.Bucket() + "." + key)
+	m.Header.Set("KV-Operation", "PURGE")
+	m.Header.Set("Nats-Rollup", "sub")
+	m.Header.Set("Nats-TTL", "60")
+	ack, err := a.bus.js.PublishMsg(ctx, m)
+	if err != nil {
 		return fmt.Errorf("take %s out of the agenda: %w", key, err)
 	}
-	a.drop(key)
+	a.forget(key, ack.Sequence)
 	return nil
+}
+
+// AwaitEntry waits until work on a nudged key has moved or cleared it, which is durable then. It is false if ctx ended first.
+func (a *Agenda) AwaitEntry(ctx context.Context, key string) bool {
+	for {
+		a.mu.Lock()
+		it := a.items[key]
+		if it == nil || !it.nudged {
+			a.mu.Unlock()
+			return true
+		}
+		if it.moved == nil {
+			it.moved = make(chan struct{})
+		}
+		moved := it.moved
+		a.mu.Unlock()
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 // Knows says whether this replica has a key in the agenda. It can lag behind what other replicas did.
@@ -247,7 +283,6 @@ func hasPrefix(key string, prefixes []string) bool {
 
 // serve works on one key under a claim, and puts it back into the queue if it is still open.
 func (a *Agenda) serve(ctx context.Context, key string, fn func(context.Context, string) error) {
-	before := a.revision(key)
 	err := a.bus.claimed(ctx, key, func(ctx context.Context) error { return fn(ctx, key) })
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -257,7 +292,10 @@ func (a *Agenda) serve(ctx context.Context, key string, fn func(context.Context,
 	}
 	it.busy = false
 	switch {
-	case errors.Is(err, errClaimed) && it.rev != before:
+	case errors.Is(err, errClaimed) && it.nudged:
+		// Another replica has it, and may have begun before what the nudge is about.
+		it.due = time.Now().Add(nudgeAgain)
+	case errors.Is(err, errClaimed) && it.rev != it.taken:
 		// Another replica has it, and has moved it already.
 	case errors.Is(err, errClaimed):
 		// Another replica has it. If it dies the claim runs out; look again then.
@@ -276,13 +314,13 @@ func (a *Agenda) serve(ctx context.Context, key string, fn func(context.Context,
 	a.requeue(it)
 }
 
-func (a *Agenda) revision(key string) uint64 {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if it := a.items[key]; it != nil {
-		return it.rev
+// stored tells who waits for it that the key is stored.
+func (it *item) stored() {
+	it.nudged = false
+	if it.moved != nil {
+		close(it.moved)
+		it.moved = nil
 	}
-	return 0
 }
 
 func (a *Agenda) itemFor(key string) *item {

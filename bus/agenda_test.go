@@ -291,3 +291,66 @@ func TestAgendaRunsAgain(t *testing.T) {
 	running(t, func(ctx context.Context) error { return a.Run(ctx, 4, []string{"storm."}, clearing(a)) })
 	eventually(t, "all keys are done", func() bool { return a.Count("storm.") == 0 })
 }
+
+// A nudge stands until it is followed: what another replica entered before does not put it off.
+func TestAgendaNudgeStands(t *testing.T) {
+	t.Parallel()
+	b := open(t, bus.Config{})
+	a, other := agenda(t, b), agenda(t, b)
+	finish := make(chan struct{})
+	got := make(chan string, 10)
+	running(t, func(ctx context.Context) error {
+		return a.Run(ctx, 1, []string{"storm."}, func(ctx context.Context, key string) error {
+			got <- key
+			<-finish
+			return a.Clear(ctx, key)
+		})
+	})
+	set(t, a, "storm.0", time.Now().Add(-time.Hour))
+	if key := <-got; key != "storm.0" {
+		t.Fatalf("got %s, want storm.0", key)
+	}
+	set(t, a, "storm.1", time.Now().Add(-time.Minute)) // the next one, which waits for a hand
+	a.Nudge("storm.2")
+	set(t, other, "storm.2", time.Now().Add(time.Hour))
+	eventually(t, "it is known", func() bool { return a.Knows("storm.2") })
+	hasty, cancel := context.WithTimeout(within(t), 20*time.Millisecond)
+	defer cancel()
+	if a.AwaitEntry(hasty, "storm.2") {
+		t.Error("got that the nudged key was worked on, want that it waits")
+	}
+	close(finish)
+	for range 2 {
+		select {
+		case key := <-got:
+			if key != "storm.1" && key != "storm.2" {
+				t.Errorf("got %s, want storm.1 and storm.2", key)
+			}
+		case <-time.After(patience):
+			t.Fatal("waited in vain for a nudged key")
+		}
+	}
+	if !a.AwaitEntry(within(t), "storm.2") {
+		t.Error("got that the key waits, want that it was worked on")
+	}
+}
+
+// A key that is entered again while it is being taken out is not forgotten, whatever comes first.
+func TestAgendaClearAndSet(t *testing.T) {
+	t.Parallel()
+	a := agenda(t, open(t, bus.Config{}))
+	serve(t, a, clearing(a))
+	for round := range 40 {
+		key := fmt.Sprintf("storm.%d", round)
+		set(t, a, key, time.Now())
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() { set(t, a, key, time.Now()) })
+		}
+		wg.Wait()
+	}
+	eventually(t, "every key is taken out", func() bool {
+		left, err := a.Open(within(t))
+		return err == nil && len(left) == 0
+	})
+}

@@ -45,6 +45,7 @@ func (b *Bus) Follow(ctx context.Context, p Past, fn func(Msg) error) error {
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", p.Stream, err)
 	}
+	defer b.leave(s, c)
 	info, err := c.Info(ctx)
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", p.Stream, err)
@@ -53,6 +54,19 @@ func (b *Bus) Follow(ctx context.Context, p Past, fn func(Msg) error) error {
 		return nil
 	}
 	return follow(ctx, c, p, fn)
+}
+
+// leave takes the reader out of the server, which would keep it for a while, and takes only so many at once.
+func (b *Bus) leave(s jetstream.Stream, c jetstream.Consumer) {
+	info := c.CachedInfo()
+	if info == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := s.DeleteConsumer(ctx, info.Name); err != nil && !b.nc.IsClosed() && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		b.log.Warn().Err(err).Msg("a reader of the past was left behind; the server drops it by itself")
+	}
 }
 
 func follow(ctx context.Context, c jetstream.Consumer, p Past, fn func(Msg) error) error {

@@ -134,3 +134,24 @@ func TestFollowCutShort(t *testing.T) {
 		t.Errorf("got %v, want the context's end", err)
 	}
 }
+
+// Whoever has read the past leaves nothing behind at the server, which takes only so many readers.
+func TestFollowLeaves(t *testing.T) {
+	t.Parallel()
+	b := open(t, bus.Config{})
+	fill(t, b, 2)
+	for range 20 {
+		for _, p := range []bus.Past{{Stream: bus.Incidents}, {Stream: bus.Incidents, Tail: true}, {Stream: bus.Incidents, Subject: "incidents.nobody"}} {
+			if err := b.Follow(within(t), p, func(bus.Msg) error { return bus.ErrStop }); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s, err := b.JetStream().Stream(within(t), bus.Incidents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.CachedInfo().State.Consumers; got != 0 {
+		t.Errorf("got %d readers left at the server, want none", got)
+	}
+}

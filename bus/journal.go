@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
+	"github.com/firebreak-sre/firebreak/internal/failpoint"
 	"github.com/nats-io/nats.go"
 )
 
@@ -26,6 +28,8 @@ type Journal struct {
 	max   int
 	queue chan *entry
 	slots chan struct{}
+	// running is true while Run takes entries.
+	running atomic.Bool
 }
 
 type entry struct {
@@ -51,6 +55,10 @@ func (j *Journal) Append(ctx context.Context, data []byte) error {
 	if len(data) > j.max {
 		return fmt.Errorf("append %d bytes to the journal: %w", len(data), ErrTooLarge)
 	}
+	if j.alone() {
+		defer func() { <-j.slots }()
+		return j.publish(ctx, data, 1)
+	}
 	e := &entry{data: data, done: make(chan error, 1)}
 	select {
 	case j.queue <- e:
@@ -65,8 +73,23 @@ func (j *Journal) Append(ctx context.Context, data []byte) error {
 	}
 }
 
+// alone takes a slot for an entry that has nobody to share a message with. It is stored where it is: handing it over would only cost time.
+func (j *Journal) alone() bool {
+	if !j.running.Load() || len(j.queue) > 0 {
+		return false
+	}
+	select {
+	case j.slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
 // Run stores what Append hands in, until ctx ends; what was handed in before is still stored.
 func (j *Journal) Run(ctx context.Context) error {
+	j.running.Store(true)
+	defer j.running.Store(false)
 	var first *entry
 	for {
 		if first == nil {
@@ -141,11 +164,18 @@ func (j *Journal) store(group []*entry) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	_, err := j.bus.js.PublishMsg(ctx, &nats.Msg{Subject: alertsSubject, Data: data})
-	if err != nil {
-		err = fmt.Errorf("store %d entries in the journal: %w", len(group), err)
-	}
+	err := j.publish(ctx, data, len(group))
 	for _, e := range group {
 		e.done <- err
 	}
+}
+
+func (j *Journal) publish(ctx context.Context, data []byte, entries int) error {
+	failpoint.Hit("journal:before")
+	_, err := j.bus.js.PublishMsg(ctx, &nats.Msg{Subject: alertsSubject, Data: data})
+	failpoint.Hit("journal:after")
+	if err != nil {
+		return fmt.Errorf("store %d entries in the journal: %w", entries, err)
+	}
+	return nil
 }

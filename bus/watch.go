@@ -21,24 +21,30 @@ type cleared struct {
 
 // watch learns what is in the agenda, from this and other replicas, until ctx ends.
 func (a *Agenda) watch(ctx context.Context, prefixes []string) {
-	filters := make([]string, len(prefixes))
+	for ctx.Err() == nil {
+		a.tidy()
+		if err := a.watchRound(ctx, prefixes); err != nil && ctx.Err() == nil {
+			a.bus.log.Warn().Err(err).Msg("watching the agenda failed; trying again")
+			pause(ctx, time.Second)
+		}
+	}
+}
+
+// watchRound lists what there is, and learns what comes, until it is time to list again.
+func (a *Agenda) watchRound(ctx context.Context, prefixes []string) error {
+	ctx, cancel := context.WithTimeout(ctx, relistEvery)
+	defer cancel()
+	filters := make([]string, len(prefixes)) // made anew each time: WatchFiltered writes into them
 	for i, p := range prefixes {
 		filters[i] = p + ">"
 	}
-	for ctx.Err() == nil {
-		a.tidy()
-		round, cancel := context.WithTimeout(ctx, relistEvery)
-		w, err := a.kv.WatchFiltered(round, filters)
-		if err != nil {
-			a.bus.log.Warn().Err(err).Msg("watching the agenda failed; trying again")
-			pause(ctx, time.Second)
-			cancel()
-			continue
-		}
-		a.absorb(round, w)
-		_ = w.Stop()
-		cancel()
+	w, err := a.kv.WatchFiltered(ctx, filters)
+	if err != nil {
+		return err
 	}
+	a.absorb(ctx, w)
+	_ = w.Stop()
+	return nil
 }
 
 func (a *Agenda) absorb(ctx context.Context, w jetstream.KeyWatcher) {
@@ -54,7 +60,7 @@ func (a *Agenda) absorb(ctx context.Context, w jetstream.KeyWatcher) {
 			default:
 				var entry agendaEntry
 				if err := json.Unmarshal(e.Value(), &entry); err == nil {
-					a.learn(e.Key(), entry.Due, e.Revision())
+					a.learn(e.Key(), entry.Due, e.Revision(), false)
 				}
 			}
 		case <-ctx.Done():
@@ -63,27 +69,28 @@ func (a *Agenda) absorb(ctx context.Context, w jetstream.KeyWatcher) {
 	}
 }
 
-func (a *Agenda) learn(key string, due time.Time, rev uint64) {
+// learn takes in that a key is stored; own says that this replica stored it. What others stored does not put off a nudge: they
+// may have done so before it.
+func (a *Agenda) learn(key string, due time.Time, rev uint64, own bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if rev <= a.cleared[key].rev {
 		return
 	}
 	it := a.itemFor(key)
-	if rev <= it.rev {
-		return
+	switch {
+	case rev > it.rev:
+		it.rev, it.tries = rev, 0
+		if own || !it.nudged {
+			it.due = due
+		}
+		a.requeue(it)
+	case own && rev == it.rev && it.nudged: // the watch told of it first, and did not move it
+		it.due = due
+		a.requeue(it)
 	}
-	it.due, it.rev, it.tries = due, rev, 0
-	a.requeue(it)
-}
-
-// drop takes a key out that this replica cleared.
-func (a *Agenda) drop(key string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if it := a.items[key]; it != nil {
-		a.cleared[key] = cleared{max(it.rev, a.cleared[key].rev), time.Now()}
-		a.remove(it)
+	if own && !it.again {
+		it.stored() // else it was nudged behind the work that stored it: the next work answers for that
 	}
 }
 
@@ -110,5 +117,6 @@ func (a *Agenda) remove(it *item) {
 	if it.index >= 0 {
 		heap.Remove(&a.queue, it.index)
 	}
+	it.stored()
 	delete(a.items, it.key)
 }

@@ -10,8 +10,9 @@ import (
 )
 
 // ackWait is how long a worker may be silent before its message is given to another. It is told every third of it
-// that the work goes on.
-const ackWait = 30 * time.Second
+// that the work goes on. It is also how long a reader stands still after a crash, since what was in the dead worker's hand
+// keeps all that is behind it waiting; so it is short. A worker that is only slow costs one more delivery.
+const ackWait = 6 * time.Second
 
 // Work is one durable reader of a stream: it begins at the oldest message that is kept, and goes on where it was.
 type Work struct {
@@ -30,13 +31,9 @@ func (b *Bus) Work(ctx context.Context, w Work, fn func(context.Context, Msg) er
 	if err != nil {
 		return err
 	}
-	c, err := s.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
-		Durable: w.Durable, FilterSubject: w.Subject,
-		DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckExplicitPolicy,
-		AckWait: ackWait, MaxAckPending: 1, MaxDeliver: -1,
-	})
+	c, err := reader(ctx, s, w)
 	if err != nil {
-		return fmt.Errorf("create reader %s of %s: %w", w.Durable, w.Stream, err)
+		return err
 	}
 	work, cancel := outlive(ctx, drainTime)
 	defer cancel()
@@ -46,12 +43,28 @@ func (b *Bus) Work(ctx context.Context, w Work, fn func(context.Context, Msg) er
 			if ctx.Err() == nil && !errors.Is(err, jetstream.ErrNoMessages) && !isTimeout(err) {
 				b.log.Warn().Err(err).Str("reader", w.Durable).Msg("reading failed; trying again")
 				pause(ctx, time.Second)
+				// Somebody may have deleted the reader; a new one begins at the oldest message, which costs only time.
+				if again, err := reader(ctx, s, w); err == nil {
+					c = again
+				}
 			}
 			continue
 		}
 		b.handOut(work, w, m, fn)
 	}
 	return nil
+}
+
+func reader(ctx context.Context, s jetstream.Stream, w Work) (jetstream.Consumer, error) {
+	c, err := s.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+		Durable: w.Durable, FilterSubject: w.Subject,
+		DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckExplicitPolicy,
+		AckWait: ackWait, MaxAckPending: 1, MaxDeliver: -1,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("create reader %s of %s: %w", w.Durable, w.Stream, err)
+	}
+	return c, nil
 }
 
 func next(ctx context.Context, c jetstream.Consumer) (jetstream.Msg, error) {

@@ -146,3 +146,27 @@ func TestWorkStops(t *testing.T) {
 		t.Errorf("got %v of no stream, want ErrNotFound", err)
 	}
 }
+
+// A reader that somebody deleted is made again: nobody goes deaf.
+func TestWorkReaderDeleted(t *testing.T) {
+	t.Parallel()
+	b := open(t, bus.Config{})
+	fill(t, b, 1)
+	got := make(chan string, 100)
+	work(t, b, "deleted", func(_ context.Context, m bus.Msg) error {
+		got <- m.Subject
+		return nil
+	})
+	<-got
+	if err := b.JetStream().DeleteConsumer(within(t), bus.Incidents, "deleted"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.AppendIf(within(t), "incidents.after", 0, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	for subject := range got {
+		if subject == "incidents.after" {
+			return
+		}
+	}
+}

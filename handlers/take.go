@@ -4,16 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/firebreak-sre/firebreak/alerts"
 	"github.com/firebreak-sre/firebreak/bus"
 	"github.com/firebreak-sre/firebreak/incidents"
+	"github.com/firebreak-sre/firebreak/internal/failpoint"
 )
 
 // take enters the alerts of one journal message into the records of the incidents that they are about. It returns an error
 // only for what is worth trying again; a damaged line never gets better, so it is counted, said and passed over.
 func (l *Loop) take(ctx context.Context, h *Bound, m bus.Msg) error {
 	var retry error
+	var woken []incidents.ID
 	err := alerts.ReadRecord(m.Data, func(_ int, a alerts.Alert) error {
 		if retry != nil {
 			return nil
@@ -22,22 +25,29 @@ func (l *Loop) take(ctx context.Context, h *Bound, m bus.Msg) error {
 		if !ok {
 			return nil
 		}
-		retry = l.enter(ctx, h, target, a)
+		id, err := l.enter(ctx, h, target, a)
+		if id != "" {
+			l.agenda.Nudge(id.Key())
+			woken = append(woken, id)
+		}
+		retry = err
 		return nil
 	})
 	if err != nil {
 		l.cfg.Metrics.damaged.WithLabelValues(h.name).Inc()
 		l.cfg.Log.Error().Err(err).Str("handler", h.name).Uint64("message", m.Seq).Msg("a line of the journal cannot be read")
 	}
-	return retry
+	err = errors.Join(retry, l.enterAgenda(ctx, woken))
+	failpoint.Hit("take:after")
+	return err
 }
 
-// enter opens, joins or passes over, and makes sure that the incident will be looked at.
-func (l *Loop) enter(ctx context.Context, h *Bound, target Target, a alerts.Alert) error {
+// enter opens, joins or passes over. It returns the incident that must be looked at now, "" if none.
+func (l *Loop) enter(ctx context.Context, h *Bound, target Target, a alerts.Alert) (incidents.ID, error) {
 	for {
 		latest, err := l.store.Latest(ctx, h.name, target.Name)
 		if err != nil {
-			return fmt.Errorf("find the incident of %s %s: %w", h.name, target.Name, err)
+			return "", fmt.Errorf("find the incident of %s %s: %w", h.name, target.Name, err)
 		}
 		joining := incidents.Join(latest, a)
 		if latest == nil {
@@ -52,16 +62,16 @@ func (l *Loop) enter(ctx context.Context, h *Bound, target Target, a alerts.Aler
 			err = l.append(ctx, latest, incidents.Event{Kind: incidents.AlertSeen, Alert: &a, Due: l.cfg.Now().UTC()})
 		default:
 			l.cfg.Metrics.joined.WithLabelValues(h.name, string(joining)).Inc()
-			return l.keepOpen(ctx, latest)
+			return l.untold(latest), nil
 		}
 		if errors.Is(err, incidents.ErrConflict) {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("record an alert for %s %s: %w", h.name, target.Name, err)
+			return "", fmt.Errorf("record an alert for %s %s: %w", h.name, target.Name, err)
 		}
 		l.cfg.Metrics.joined.WithLabelValues(h.name, string(joining)).Inc()
-		return l.wake(ctx, id)
+		return id, nil
 	}
 }
 
@@ -79,18 +89,28 @@ func (l *Loop) open(ctx context.Context, h *Bound, id incidents.ID, target Targe
 	}})
 }
 
-// keepOpen is for an alert that is no news. It may be none because it was recorded just before a crash, or before an answer was
-// lost: then nobody was told yet. The record says so: it is due.
-func (l *Loop) keepOpen(ctx context.Context, st *incidents.State) error {
+// untold is the incident of an alert that is no news, if nobody was told of it when it was: it was recorded just before a crash, or
+// before an answer was lost. The record says so: it is due.
+func (l *Loop) untold(st *incidents.State) incidents.ID {
 	if st.ID == "" || !st.Open() || l.agenda.Knows(st.ID.Key()) && st.Due.After(l.cfg.Now()) {
-		return nil
+		return ""
 	}
-	return l.wake(ctx, st.ID)
+	return st.ID
 }
 
-// wake has an incident looked at now. The alert is not acknowledged before that is durable: until then its redelivery is what brings
-// us back.
-func (l *Loop) wake(ctx context.Context, id incidents.ID) error {
-	l.agenda.Nudge(id.Key())
-	return l.agenda.Set(ctx, id.Key(), l.cfg.Now())
+// enterAgenda returns when all these incidents are durably in the agenda. The alerts are not acknowledged before: until then their
+// redelivery is what brings us back. Who works on an incident enters it when it puts it down, mostly within
+// milliseconds, so that is waited for first: entering it here as well would cost a sync of the disk just while the work needs it.
+func (l *Loop) enterAgenda(ctx context.Context, ids []incidents.ID) error {
+	grace, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	for _, id := range ids {
+		if l.agenda.AwaitEntry(grace, id.Key()) {
+			continue
+		}
+		if err := l.agenda.Set(ctx, id.Key(), l.cfg.Now()); err != nil {
+			return err
+		}
+	}
+	return nil
 }

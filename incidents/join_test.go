@@ -1,6 +1,9 @@
 package incidents_test
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -120,4 +123,62 @@ func TestJoinReplayed(t *testing.T) {
 			t.Errorf("%s %s again: got %s, want that it is known", a.Fingerprint, a.Status, got)
 		}
 	}
+}
+
+// Bodies that real Alertmanagers sent join as what they were recorded for.
+func TestJoinRecorded(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		bodies []string
+		want   []incidents.Joining // one an alert
+	}{
+		{"fires and resolves", []string{"am031-single-01", "am031-single-02"}, []incidents.Joining{incidents.Opens, incidents.Joins}},
+		{"retries", []string{"am031-retry503-01", "am031-retry503-02", "am031-retry503-03"}, []incidents.Joining{incidents.Opens, incidents.Repeats, incidents.Repeats}},
+		{"repeats", []string{"am031-repeat-01", "am031-repeat-02", "am031-repeat-03"}, []incidents.Joining{incidents.Opens, incidents.Repeats, incidents.Repeats}},
+		{"two receivers", []string{"am031-multiA0-01", "am031-multiA1-01"}, []incidents.Joining{incidents.Opens, incidents.Repeats}},
+		{"a pair", []string{"ha031-haok-01", "ha031-haok-01", "ha031-haok-02", "ha031-haok-02", "ha031-haok-01"},
+			[]incidents.Joining{incidents.Opens, incidents.Repeats, incidents.Joins, incidents.Repeats, incidents.Late}},
+		{"only the end", []string{"am031-single-02"}, []incidents.Joining{incidents.Stray}},
+	} {
+		var st *incidents.State
+		var got []incidents.Joining
+		for _, body := range c.bodies {
+			for _, a := range recorded(t, body) {
+				joining := incidents.Join(st, a)
+				got = append(got, joining)
+				switch joining {
+				case incidents.Opens:
+					st = incidents.Fold([]incidents.Event{{Kind: incidents.Opened, Opening: &incidents.Opening{Alert: a}}})
+				case incidents.Joins:
+					st.Apply(sees(a))
+				}
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// recorded is the alerts of a recorded body, delivered at noon.
+func recorded(t *testing.T, name string) []alerts.Alert {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("..", "alerts", "testdata", "payloads", name+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := alerts.Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []alerts.Alert
+	err = alerts.ReadRecord(alerts.AppendRecord(nil, body.Delivery(noon()), body.Alerts), func(_ int, a alerts.Alert) error {
+		out = append(out, a)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }

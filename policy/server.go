@@ -8,7 +8,7 @@ type Server struct {
 	TLS    TLS    `yaml:"tls"`
 	// Webhook is who may post alerts.
 	Webhook WebhookAuth `yaml:"webhook"`
-	// API is who may read incidents and alerts. Empty: whoever reaches the listener.
+	// API is who may read incidents and alerts. Empty: this machine, and whoever shows a client certificate.
 	API APIAuth `yaml:"api"`
 	// MaxBody is the largest webhook body in bytes, default 16 MiB. Larger bodies get 413.
 	MaxBody Bytes `yaml:"max_body" rule:"default=16MiB;min=1;max=1GiB"`

@@ -4,11 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/firebreak-sre/firebreak/bus"
@@ -34,11 +37,15 @@ type daemon struct {
 	tellers  []*notify.Teller
 	listener net.Listener
 	server   *http.Server
+	// stopping ends with endWatches, when the server begins to stop: a watch would hold it up.
+	stopping   context.Context //nolint:containedctx // a running service
+	endWatches context.CancelFunc
 }
 
 // newDaemon builds everything and takes the listener; nothing runs yet, but the embedded bus.
 func newDaemon(ctx context.Context, s settings, log zerolog.Logger) (*daemon, error) {
 	d := &daemon{log: log, policy: s}
+	d.stopping, d.endWatches = context.WithCancel(context.WithoutCancel(ctx))
 	if err := d.build(ctx); err != nil {
 		d.Close()
 		return nil, err
@@ -69,6 +76,7 @@ func (d *daemon) build(ctx context.Context) error {
 	}
 	d.server = &http.Server{Handler: routes, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: nil}
+	d.server.RegisterOnShutdown(d.endWatches)
 	return nil
 }
 
@@ -88,17 +96,50 @@ func (d *daemon) routes(reg *prometheus.Registry) (http.Handler, error) {
 		Health:  receiver.Healthy(),
 		Ready:   receiver.Ready([]receiver.Check{{Name: "bus", Ask: d.bus.Ready}}),
 		Metrics: promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg, MaxRequestsInFlight: 4}),
-		API:     guarded(receiver.Auth{Tokens: reveal(srv.API.BearerTokens)}, console.NewAPI(d.bus)),
+		API:     &guarded{auth: receiver.Auth{Tokens: reveal(srv.API.BearerTokens)}, certified: srv.TLS.ClientCAFile != "", next: console.NewAPI(d.bus)},
 	}, nil
 }
 
-// guarded lets in whom auth allows.
-func guarded(auth receiver.Auth, next http.Handler) http.Handler {
+// guarded lets in whom auth allows. Where no token is set, that is this machine, and whoever has shown a client certificate: alerts and
+// incidents say much about a company's systems.
+type guarded struct {
+	auth      receiver.Auth
+	certified bool
+	next      http.Handler
+}
+
+// ServeHTTP answers 401 to who is not let in, with what to do about it.
+func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch open := len(g.auth.Tokens) == 0; {
+	case open && !g.certified && !fromHere(r):
+		deny(w, "the API answers only this machine until server.api.bearer_tokens is set")
+	case !g.auth.Allows(r):
+		deny(w, "the credentials are missing or wrong")
+	default:
+		g.next.ServeHTTP(w, r)
+	}
+}
+
+func deny(w http.ResponseWriter, why string) {
+	w.Header().Set("WWW-Authenticate", `Bearer realm="firebreak"`)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusUnauthorized)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": why}) // the peer may be gone
+}
+
+func fromHere(r *http.Request) bool {
+	addr, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && addr.Addr().Unmap().IsLoopback()
+}
+
+// watchesUntil ends watches with ctx. Everything else is short, and is finished.
+func watchesUntil(ctx context.Context, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !auth.Allows(r) {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="firebreak"`)
-			http.Error(w, `{"error":"the credentials are missing or wrong"}`, http.StatusUnauthorized)
-			return
+		if strings.HasSuffix(strings.TrimSuffix(r.URL.Path, "/"), "/watch") {
+			until, cancel := context.WithCancel(r.Context())
+			defer cancel()
+			defer context.AfterFunc(ctx, cancel)()
+			r = r.WithContext(until)
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -188,6 +229,7 @@ func (d *daemon) serve(ctx context.Context, done chan<- struct{}) error {
 
 // Close gives back what newDaemon took. Run must have ended.
 func (d *daemon) Close() {
+	d.endWatches()
 	if d.listener != nil {
 		_ = d.listener.Close() // closed already if it was served
 	}

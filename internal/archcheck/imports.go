@@ -49,7 +49,8 @@ func Rooms() []Room {
 		{Folder: "incidents/...", May: []string{"alerts", "bus/...", "policy", "remediations", "incidents", failpoint}, Below: true, Why: "it is the record; it knows what is written, not who decides or tells"},
 		{Folder: "handlers", May: []string{"alerts/...", "bus/...", "policy", "remediations", "incidents/...", failpoint}, Why: "the loop knows no failure family and no fix by name; cmd brings them"},
 		{Folder: "handlers/...", May: []string{"alerts/...", "bus/...", "policy", "remediations", "incidents/...", "handlers", failpoint}, Below: true, Why: "a failure family looks and thinks; it knows no other family, no fix and nobody who is told"},
-		{Folder: "notify/...", May: []string{"incidents/...", "policy", "notify"}, Below: true, Why: "it tells what the record says; it decides nothing"},
+		{Folder: "notify", May: []string{"incidents/...", "policy", "bus/...", "notify/..."}, Tests: []string{"alerts", "remediations"}, Why: "it reads the record from the bus and tells what it says; it decides nothing"},
+		{Folder: "notify/...", May: []string{"incidents/...", "policy", "notify"}, Below: true, Why: "a way to tell somebody knows what is told, not where it is kept"},
 		{Folder: "console/...", May: []string{"incidents/...", "policy", "alerts/...", "bus/..."}, Below: true, Why: "it shows what the record says; it changes nothing"},
 
 		{Folder: "drills/...", May: []string{anything}, Why: "it goes through everything public"},

@@ -30,10 +30,9 @@ const (
 
 // Breaker holds edges by leases. It is safe for concurrent use.
 type Breaker struct {
-	js        jetstream.JetStream
-	bucket    reader
-	instances jetstream.KeyValue
-	replicas  int
+	js       jetstream.JetStream
+	bucket   reader
+	replicas int
 }
 
 var (
@@ -56,19 +55,18 @@ func Open(ctx context.Context, js jetstream.JetStream, replicas int) (*Breaker, 
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", lease.Bucket, err)
 	}
-	instances, err := openInstances(ctx, js, replicas)
-	if err != nil {
+	if err := openInstances(ctx, js, replicas); err != nil {
 		return nil, err
 	}
 	bucket, err := newReader(js)
 	if err != nil {
 		return nil, err
 	}
-	return &Breaker{js: js, bucket: bucket, instances: instances, replicas: replicas}, nil
+	return &Breaker{js: js, bucket: bucket, replicas: replicas}, nil
 }
 
-func openInstances(ctx context.Context, js jetstream.JetStream, replicas int) (jetstream.KeyValue, error) {
-	instances, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+func openInstances(ctx context.Context, js jetstream.JetStream, replicas int) error {
+	_, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
 		Bucket:         lease.InstancesBucket,
 		Description:    "What each instance holds, one key <service>.<instance> each.",
 		History:        1,
@@ -77,9 +75,9 @@ func openInstances(ctx context.Context, js jetstream.JetStream, replicas int) (j
 		LimitMarkerTTL: time.Second,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open bucket %s: %w", lease.InstancesBucket, err)
+		return fmt.Errorf("open bucket %s: %w", lease.InstancesBucket, err)
 	}
-	return instances, nil
+	return nil
 }
 
 // Bounds are class A, and up to ten minutes; five for an edge that is held open. Apply and Adjust refuse more.

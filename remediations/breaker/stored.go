@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"github.com/firebreak-sre/firebreak/remediations"
 	"github.com/firebreak-sre/firebreak/remediations/breaker/lease"
@@ -171,48 +172,41 @@ func (b *Breaker) presence(ctx context.Context, o remediations.Order, key string
 }
 
 // count fills in how many instances of the service do what the stored lease says; with no lease in force, how many hold
-// nothing.
+// nothing. It is one request, which any replica may answer: this number is for people.
 func (b *Breaker) count(ctx context.Context, service, edge string, s stored, p *remediations.Presence) error {
-	w, err := b.watchInstances(ctx, service)
+	reports, err := jetstreamext.GetLastMsgsFor(ctx, b.js, "KV_"+lease.InstancesBucket,
+		[]string{lease.Subject(lease.InstancesBucket, service+".*")})
 	if err != nil {
-		return fmt.Errorf("watch instances of %s: %w", service, err)
+		return fmt.Errorf("list instances of %s: %w", service, err)
 	}
-	defer func() { _ = w.Stop() }()
 	obeying, instances := 0, 0
-	for {
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("list instances of %s: %w", service, context.Cause(ctx))
-		case e, open := <-w.Updates():
-			if !open {
-				return fmt.Errorf("list instances of %s: watch ended", service)
-			}
-			if e == nil {
-				p.Obeying, p.Instances = obeying, instances
-				return nil
-			}
-			var r lease.Report
-			if json.Unmarshal(e.Value(), &r) != nil || r.V != lease.Version {
-				continue
-			}
-			instances++
-			if obeys(r.Edges[edge], s, p.State) {
-				obeying++
-			}
+	for m, err := range reports {
+		var r lease.Report
+		switch {
+		case errors.Is(err, jetstreamext.ErrNoMessages):
+			continue
+		case errors.Is(err, nats.ErrNoResponders):
+			return b.instancesGone(ctx)
+		case err != nil:
+			return fmt.Errorf("list instances of %s: %w", service, err)
+		case json.Unmarshal(m.Data, &r) != nil || r.V != lease.Version: // a marker, or a newer client's
+			continue
+		}
+		instances++
+		if obeys(r.Edges[edge], s, p.State) {
+			obeying++
 		}
 	}
+	if err := ctx.Err(); err != nil { // the list ends silently with its context
+		return fmt.Errorf("list instances of %s: %w", service, err)
+	}
+	p.Obeying, p.Instances = obeying, instances
+	return nil
 }
 
-// watchInstances makes the bucket anew if it is gone: a single server forgets a bucket in memory when it restarts.
-func (b *Breaker) watchInstances(ctx context.Context, service string) (jetstream.KeyWatcher, error) {
-	w, err := b.instances.Watch(ctx, service+".*", jetstream.IgnoreDeletes())
-	if !errors.Is(err, nats.ErrStreamNotFound) && !errors.Is(err, jetstream.ErrStreamNotFound) {
-		return w, err
-	}
-	if _, err := openInstances(ctx, b.js, b.replicas); err != nil {
-		return nil, err
-	}
-	return b.instances.Watch(ctx, service+".*", jetstream.IgnoreDeletes())
+// instancesGone makes the bucket anew: a single server forgets a bucket in memory when it restarts. Nobody has reported to it yet.
+func (b *Breaker) instancesGone(ctx context.Context) error {
+	return openInstances(ctx, b.js, b.replicas)
 }
 
 func obeys(r lease.EdgeReport, s stored, state remediations.State) bool {
