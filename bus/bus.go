@@ -220,6 +220,9 @@ func (b *Bus) ClientURL() string {
 	return b.server.ClientURL()
 }
 
+// Lost is closed when the connection is gone for good: it was refused, not interrupted. Nothing can be stored any more.
+func (b *Bus) Lost() <-chan struct{} { return b.lost }
+
 // Ready says whether the bus answers now.
 func (b *Bus) Ready(ctx context.Context) error {
 	if _, err := b.alerts.Info(ctx); err != nil {

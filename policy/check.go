@@ -17,6 +17,7 @@ func (d *document) check(p *Policy) {
 	d.unique("alertmanagers", len(p.Alertmanagers), ".url", func(i int) string { return p.Alertmanagers[i].URL })
 	d.checkOutcomes(p.Outcomes)
 	d.checkBudget("limits.per_domain", p.Limits.PerDomain)
+	d.checkOneAtATime(p.Limits.PerDomain)
 	d.checkBudget("limits.global", p.Limits.Global)
 	d.checkRetryStorm(p.Handlers.RetryStorm)
 }
@@ -181,6 +182,14 @@ func (d *document) checkBudget(path string, b Budget) {
 	}
 	d.ordered(path, "concurrent", b.Concurrent, "hour", b.Hour)
 	d.ordered(path, "hour", b.Hour, "day", b.Day)
+}
+
+// checkOneAtATime holds what no policy can loosen: two fixes in one failure domain would act on each other.
+func (d *document) checkOneAtATime(b Budget) {
+	const path = "limits.per_domain.concurrent"
+	if d.sound(path) && b.Concurrent > 1 {
+		d.wrong(path, "is %d, and one fix at a time stands in a failure domain whatever the policy says: take it out, or write 1", b.Concurrent)
+	}
 }
 
 // ordered reports two numbers of which the smaller is not the first. It stands at the one that the file has.

@@ -74,8 +74,8 @@ func (d *daemon) build(ctx context.Context) error {
 	if d.listener, err = listen(d.policy.Server); err != nil {
 		return err
 	}
-	d.server = &http.Server{Handler: routes, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
-		ErrorLog: nil}
+	d.server = &http.Server{Handler: routes, ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
 	d.server.RegisterOnShutdown(d.endWatches)
 	return nil
 }
@@ -201,6 +201,14 @@ func (d *daemon) Run(ctx context.Context) error {
 		defer cancel()
 		go func() { <-stopJournal; cancel() }() // bodies that were taken are stored, so it ends behind the server
 		return d.journal.Run(ctx)
+	})
+	g.run("bus", func(ctx context.Context) error {
+		select {
+		case <-d.bus.Lost():
+			return errors.New("the connection was refused for good")
+		case <-ctx.Done():
+			return nil
+		}
 	})
 	g.run("handlers", d.loop.Run)
 	g.run("re-reads", d.reread.Run)
