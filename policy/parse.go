@@ -48,6 +48,9 @@ func Parse(name string, data []byte, env func(string) (string, bool)) (Policy, e
 		d.problems.sort()
 		return Policy{}, &d.problems
 	}
+	if d.has("bus.data") && !filepath.IsAbs(p.Bus.Data) {
+		p.Bus.Data = filepath.Join(d.dir, p.Bus.Data) // like every path in the file
+	}
 	return p, nil
 }
 

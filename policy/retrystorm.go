@@ -74,12 +74,12 @@ type PrometheusProbe struct {
 	BearerToken     Secret `yaml:"bearer_token"`
 	BearerTokenFile string `yaml:"bearer_token_file" rule:"into=BearerToken"`
 	// Calls are unique requests per second; Attempts are attempts per second, first tries included.
-	Calls    string `yaml:"calls" rule:"need=sum(rate(client_calls_total[1m]));raw"`
-	Attempts string `yaml:"attempts" rule:"need=sum(rate(client_attempts_total[1m]));raw"`
+	Calls    string `yaml:"calls" rule:"need=sum(rate(edge_calls_total[1m]));raw"`
+	Attempts string `yaml:"attempts" rule:"need=sum(rate(edge_attempts_total[1m]));raw"`
 	// Successes are calls per second that ended well: the goodput.
-	Successes string `yaml:"successes" rule:"need=sum(rate(client_calls_total{result=\"ok\"}[1m]));raw"`
+	Successes string `yaml:"successes" rule:"need=sum(rate(edge_successes_total[1m]));raw"`
 	// Failures are attempts per second that failed at the dependency.
-	Failures string `yaml:"failures" rule:"need=sum(rate(client_attempts_total{result=\"error\"}[1m]));raw"`
+	Failures string `yaml:"failures" rule:"need=sum(rate(edge_failures_total[1m]));raw"`
 	// PoolWaiting is optional: callers waiting for a database connection.
 	PoolWaiting string `yaml:"pool_waiting" rule:"raw"`
 	// QueueAge is optional: seconds that the oldest request has waited at the caller.

@@ -96,7 +96,7 @@ func (d *daemon) routes(reg *prometheus.Registry) (http.Handler, error) {
 		Health:  receiver.Healthy(),
 		Ready:   receiver.Ready([]receiver.Check{{Name: "bus", Ask: d.bus.Ready}}),
 		Metrics: promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg, MaxRequestsInFlight: 4}),
-		API:     &guarded{auth: receiver.Auth{Tokens: reveal(srv.API.BearerTokens)}, certified: srv.TLS.ClientCAFile != "", next: console.NewAPI(d.bus)},
+		API:     &guarded{auth: receiver.Auth{Tokens: reveal(srv.API.BearerTokens)}, certified: srv.TLS.ClientCAFile != "", next: watchesUntil(d.stopping, console.NewAPI(d.bus))},
 	}, nil
 }
 

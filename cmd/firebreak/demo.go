@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,8 +21,13 @@ import (
 // demoTime is how long the demo may take; it ends by itself long before, unless something is wrong.
 const demoTime = 55 * time.Second
 
+// slowTime is how long payments is slow; the storm needs no more to go on by itself.
+const slowTime = 3 * time.Second
+
 type demoCmd struct {
 	Keep bool `help:"Go on running afterwards, until interrupted."`
+	// slow is how long payments is really slow, default slowTime. A test makes it so long that no fix can help.
+	slow time.Duration
 }
 
 // demo is one showing: the two services, the server, and what was measured of them.
@@ -30,6 +36,7 @@ type demo struct {
 	screen *screen
 	system *storm.System
 	daemon *daemon
+	slow   time.Duration
 	// healthy and stormy are what was measured before and in the storm, healed after it.
 	healthy, stormy, healed storm.Rates
 	events                  chan console.Line
@@ -42,7 +49,7 @@ func (c *demoCmd) Run(a *app) error {
 		return fmt.Errorf("make a folder for the demo: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	d := &demo{app: a, screen: newScreen(a.stdout), events: make(chan console.Line, 64)}
+	d := &demo{app: a, screen: newScreen(a.stdout), slow: cmp.Or(c.slow, slowTime), events: make(chan console.Line, 64)}
 	g := newGroup(a.ctx)
 	err = d.show(g, dir)
 	if err != nil && a.ctx.Err() == nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// until shows the rates once a second until they are as wanted.
+// until shows the rates once a second until they are as wanted. It gives up when Firebreak does, which calls a person then.
 func (d *demo) until(ctx context.Context, ok func(storm.Rates) bool) (storm.Rates, error) {
 	last := d.system.Read()
 	tick := time.NewTicker(time.Second)
@@ -32,6 +32,9 @@ func (d *demo) until(ctx context.Context, ok func(storm.Rates) bool) (storm.Rate
 			}
 		case l := <-d.events:
 			d.screen.event(l)
+			if l.Event.Kind == incidents.Escalated {
+				return storm.Rates{}, fmt.Errorf("a person was called: %s", clean(l.Event.Words(), 400))
+			}
 		case <-ctx.Done():
 			return storm.Rates{}, context.Cause(ctx)
 		}
@@ -53,16 +56,15 @@ func (d *demo) showHealth(ctx context.Context) (err error) {
 
 // showStorm waits until the storm goes on although its cause is gone.
 func (d *demo) showStorm(ctx context.Context) (err error) {
-	const slow = 3 * time.Second
 	begun := time.Now()
-	d.system.Slow(10, slow)
+	d.system.Slow(10, d.slow)
 	told := false
 	d.stormy, err = d.until(ctx, func(r storm.Rates) bool {
-		if over := time.Since(begun) > slow; over && !told {
+		if over := time.Since(begun) > d.slow; over && !told {
 			told = true
 			d.screen.note("payments is as fast as before, but by now it works for callers that have gone: the storm feeds itself")
 		}
-		return time.Since(begun) > slow+3*time.Second && r.Ratio > 2 && r.Goodput < 0.25*d.healthy.Goodput
+		return time.Since(begun) > slowTime+3*time.Second && r.Ratio > 2 && r.Goodput < 0.25*d.healthy.Goodput
 	})
 	return err
 }

@@ -48,7 +48,7 @@ func (e exitError) Error() string { return fmt.Sprintf("exit %d", e.code) }
 func run(ctx context.Context, args []string, env func(string) (string, bool), stdout, stderr io.Writer) int {
 	var c cli
 	exited := -1
-	parser, err := kong.New(&c, kong.Name("firebreak"), kong.Writers(stdout, stderr),
+	parser, err := kong.New(&c, kong.Name("firebreak"), kong.Writers(stdout, stderr), fromVariables(env),
 		kong.Description("Answers alerts: probes the live system, decides, applies one small fix that undoes itself, verifies, reverts, and tells."),
 		kong.Exit(func(code int) { exited = code }), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	if err != nil {

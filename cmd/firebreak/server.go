@@ -3,24 +3,82 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
+	"unicode"
+
+	"github.com/alecthomas/kong"
 )
 
 // server is a running firebreak, as the commands that read from it are told where it is.
 type server struct {
-	Server string `help:"The running server." default:"http://127.0.0.1:9095" env:"FIREBREAK_SERVER" placeholder:"URL"`
-	Token  string `help:"Token of the server's API, if it wants one. Better given by the variable." env:"FIREBREAK_TOKEN" placeholder:"TOKEN"`
+	Server string `help:"The running server ($FIREBREAK_SERVER)." default:"http://127.0.0.1:9095" from:"FIREBREAK_SERVER" placeholder:"URL"`
+	Token  string `help:"Token of its API; better given by $FIREBREAK_TOKEN." from:"FIREBREAK_TOKEN" placeholder:"TOKEN"`
+	CA     string `help:"Certificate authority of an https server that the system does not know ($FIREBREAK_CA)." name:"ca" from:"FIREBREAK_CA" type:"path" placeholder:"FILE"`
+	Cert   string `help:"Client certificate, if the server wants one ($FIREBREAK_CERT)." from:"FIREBREAK_CERT" type:"path" placeholder:"FILE"`
+	Key    string `help:"Its private key ($FIREBREAK_KEY)." from:"FIREBREAK_KEY" type:"path" placeholder:"FILE"`
+}
+
+// fromVariables gives flags that were not written the value of the variable that they name. The library reads variables
+// only of its own process, and a test has its own.
+func fromVariables(env func(string) (string, bool)) kong.Option {
+	return kong.Resolvers(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, f *kong.Flag) (any, error) {
+		name := f.Tag.Get("from")
+		if name == "" {
+			return nil, nil
+		}
+		if v, ok := env(name); ok && v != "" {
+			return v, nil
+		}
+		return nil, nil
+	}))
+}
+
+// client is what asks the server.
+func (s server) client() (*http.Client, error) {
+	if s.CA == "" && s.Cert == "" && s.Key == "" {
+		return http.DefaultClient, nil
+	}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
+	if s.CA != "" {
+		pem, err := os.ReadFile(s.CA)
+		if err != nil {
+			return nil, fmt.Errorf("read --ca: %w", err)
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("read --ca: %s holds no certificate", s.CA)
+		}
+	}
+	if s.Cert != "" || s.Key != "" {
+		pair, err := tls.LoadX509KeyPair(s.Cert, s.Key)
+		if err != nil {
+			return nil, fmt.Errorf("read --cert and --key: %w", err)
+		}
+		cfg.Certificates = []tls.Certificate{pair}
+	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: cfg}}, nil
 }
 
 // get asks for a path of the API. The body must be closed.
 func (s server) get(ctx context.Context, path string, query url.Values) (io.ReadCloser, error) {
+	base, err := url.Parse(s.Server)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		return nil, fmt.Errorf("--server %q: write it with its scheme, such as http://127.0.0.1:9095", s.Server)
+	}
+	client, err := s.client()
+	if err != nil {
+		return nil, err
+	}
 	u := strings.TrimRight(s.Server, "/") + path
 	if len(query) > 0 {
 		u += "?" + query.Encode()
@@ -32,7 +90,7 @@ func (s server) get(ctx context.Context, path string, query url.Values) (io.Read
 	if s.Token != "" {
 		req.Header.Set("Authorization", "Bearer "+s.Token)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("ask the server at %s (is \"firebreak serve\" running there? --server names another): %w", s.Server, err)
 	}
@@ -75,10 +133,11 @@ func eachLine[T any](r io.Reader, fn func(T, []byte) error) error {
 	}
 }
 
-// clean makes text that strangers wrote safe for a terminal: no control characters, no second line, not endless.
+// clean makes text that strangers wrote safe for a terminal: no control characters, no second line, nothing that turns the direction
+// of what follows, not endless.
 func clean(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) || r == 0x2028 || r == 0x2029 || (r >= 0x202a && r <= 0x202e) {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == 0x2028 || r == 0x2029 {
 			return ' '
 		}
 		return r
