@@ -32,7 +32,7 @@ func (r *run) look(ctx context.Context) (bool, error) {
 	case now.Before(r.st.Due):
 		return false, nil
 	case r.givenUp():
-		return r.wait(now.Add(10 * time.Minute))
+		return false, r.handOver(ctx, now.Add(10*time.Minute))
 	case r.stale(now):
 		return r.refuseStale(ctx, now)
 	}
@@ -85,6 +85,16 @@ func (r *run) givenUp() bool {
 		return true
 	}
 	return len(r.st.Fixes) >= maxFixes
+}
+
+// handOver calls a person for an incident that has had its fixes and goes on, once.
+func (r *run) handOver(ctx context.Context, due time.Time) error {
+	r.st.Due = due
+	if r.st.Escalated {
+		return nil
+	}
+	return r.append(ctx, incidents.Event{Kind: incidents.Escalated, Due: due.UTC(),
+		Note: fmt.Sprintf("the alert still fires after %d changes, and no further one is tried", len(r.st.Fixes))})
 }
 
 // stale says that the alert is too old to act on: it is neither freshly delivered, nor have we kept looking at it as planned
@@ -163,6 +173,8 @@ func conclude(st *incidents.State) incidents.Closing {
 	}
 	d, no := st.Decision, st.Refusal
 	switch {
+	case stoodUnjudged(st):
+		return incidents.Closing{Outcome: incidents.OutcomeWithdrawn, Words: "the alert resolved before the change could be judged; it was taken back"}
 	case no != nil && no.Reason == remediations.ReasonStaleAlert:
 		return incidents.Closing{Outcome: incidents.OutcomeStale, Words: "too old to act on: " + no.Words}
 	case no != nil && no.Reason == remediations.ReasonObserve:
@@ -175,6 +187,12 @@ func conclude(st *incidents.State) incidents.Closing {
 		return incidents.Closing{Outcome: incidents.OutcomeFalsePositive, Words: reason(d)}
 	}
 	return incidents.Closing{Outcome: incidents.OutcomeWithdrawn, Words: "the alert resolved before anything was done"}
+}
+
+// stoodUnjudged says that a change stood, and the alert resolved before anybody could tell what it did.
+func stoodUnjudged(st *incidents.State) bool {
+	f := st.Fix()
+	return f != nil && !f.Times.Applied.IsZero()
 }
 
 func reason(d *incidents.Decision) string {

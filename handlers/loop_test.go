@@ -3,6 +3,7 @@ package handlers
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,6 +110,9 @@ func TestEndings(t *testing.T) {
 		"lost on the way: proven absent": {
 			world: func(w *world) { w.deaf = true }, until: settled,
 			outcome: incidents.OutcomeRefusedByFix, kind: incidents.InDoubt},
+		"refused again and again: a person is called, and it ends": {
+			world: func(w *world) { w.refuse = true }, until: func(st *incidents.State) bool { return len(st.Fixes) == 2 && st.Escalated },
+			outcome: incidents.OutcomeRefusedByFix, kind: incidents.Escalated},
 		"somebody else's change is left alone": {
 			world: func(w *world) { w.holder, w.cures = "a person", false }, until: refusedFor(remediations.ReasonTargetBusy),
 			outcome: incidents.OutcomeRefused, kind: incidents.Refused},
@@ -198,7 +202,7 @@ func TestOneFixAtATimeInAFailureDomain(t *testing.T) {
 func TestResolveTakesTheChangeBack(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	s.world.cures = false
+	s.world.cures, s.world.rigid = false, true
 	s.run(1)
 	s.deliver(alert("db", alerts.Firing))
 	s.await("db", "standing", func(st *incidents.State) bool { return st.Stage == incidents.Standing })
@@ -206,6 +210,9 @@ func TestResolveTakesTheChangeBack(t *testing.T) {
 	st := s.await("db", "closed", closed)
 	if _, undone := s.world.total(t); undone != 1 {
 		t.Errorf("%d changes taken back, want 1: %s", undone, s.story(st))
+	}
+	if got := outcomeOf(st); got != incidents.OutcomeWithdrawn || !strings.Contains(st.Closing.Words, "taken back") {
+		t.Errorf("closed as %s: %s, want withdrawn, saying that the change was taken back", got, st.Closing.Words)
 	}
 }
 

@@ -39,6 +39,7 @@ type world struct {
 	refuse bool
 	deaf   bool
 	mute   bool // Check cannot tell
+	rigid  bool // it can be neither renewed nor ramped; set before the loop runs
 }
 
 func newWorld() *world { return &world{sick: true, cures: true, effects: map[string]int{}} }
@@ -66,7 +67,7 @@ func (w *world) look() seen {
 
 // Bounds are those of a change that can be anything a test needs.
 func (w *world) Bounds(remediations.Step) remediations.Bounds {
-	return remediations.Bounds{Class: remediations.ClassA, MaxLimit: 5 * time.Minute, Adjusts: true}
+	return remediations.Bounds{Class: remediations.ClassA, MaxLimit: 5 * time.Minute, Adjusts: !w.rigid}
 }
 
 func (w *world) Check(_ context.Context, o remediations.Order) (remediations.Presence, error) {

@@ -143,12 +143,24 @@ func (j *judging) open() incidents.Judgement {
 		return j.tooFew()
 	case beyond(b.Attempts*a.seconds(), a.Attempts*a.seconds(), b.Attempts*b.seconds(), j.thresholds.GoodputDrop, true):
 		return j.say(incidents.Worse, "the load on the dependency rose: "+said)
+	case !relieved && j.lost(1) && j.spreading():
+		return j.pending("the change has not reached every caller yet: " + said)
 	case !explained && j.lost(1):
 		return j.say(incidents.Worse, "the goodput fell, and the open edge does not excuse it: "+said)
 	case relieved, a.Failures <= gone*b.Failures:
 		return j.say(incidents.Improved, "the load on the dependency is gone, and callers fail fast: "+said)
 	}
 	return j.pending("the dependency is still called: " + said)
+}
+
+// spreading says that the edge is open for some of the callers only, or was for a part of the sample: fewer attempts are made, and of those
+// that are made as many end well as before. Goodput that is missing then is that of the calls which fail fast, as it is when all do.
+func (j *judging) spreading() bool {
+	b, a := j.before, j.after
+	if b.Attempts <= 0 || a.Attempts <= 0 || b.served() >= serving {
+		return false
+	}
+	return a.Attempts < b.Attempts && a.Successes/a.Attempts >= (1-j.thresholds.GoodputDrop)*b.Successes/b.Attempts
 }
 
 // shed judges shedding by the age of the queue.

@@ -101,6 +101,8 @@ func TestJudge(t *testing.T) {
 		{"open costs what was known", "open", 0, stormy, []look{seen(20, row{40, 1, 0, 1})}, 20, incidents.Improved, "goodput 0.0/s (before 12.0/s)"},
 		{"open costs too much", "open", 0, served, []look{seen(20, row{40, 0, 0, 0})}, 20, incidents.Worse, "does not excuse"},
 		{"goodput lost, load not gone", "open", 0, []look{seen(5, row{40, 60, 16, 44})}, []look{seen(20, row{40, 50, 5, 45})}, 20, incidents.Worse, "does not excuse"},
+		{"open for some of the callers yet", "open", 0, stormy, []look{seen(20, row{40, 60, 6, 54})}, 20, incidents.Pending, "not reached every caller"},
+		{"open for some of the callers to the end", "open", 0, stormy, []look{seen(70, row{40, 60, 6, 54})}, 70, incidents.NoEffect, "not reached every caller"},
 		{"open, more attempts", "open", 0, down, []look{seen(20, row{40, 80, 0, 80})}, 20, incidents.Worse, "rose"},
 		{"open by half", "open", 0, down, []look{seen(20, row{40, 20, 0, 20})}, 20, incidents.Pending, "still called"},
 		{"open without calls before", "open", 0, []look{seen(5, row{1, 1, 0, 1})}, []look{seen(20, row{})}, 20, incidents.Pending, "too few"},
