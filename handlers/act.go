@@ -28,12 +28,14 @@ func (r *run) guard(ctx context.Context, events []incidents.Event, d incidents.D
 	if no != nil {
 		return false, r.refuse(ctx, events, *no)
 	}
+	order := r.order(*d.Step, rem)
+	seen := r.beginCheck(ctx, rem, order)
 	grant, err := r.cfg.Ledger.Reserve(ctx, r.st.ID.String(), r.st.Domain, r.now())
+	looked := <-seen
 	if err != nil {
 		return false, r.refuse(ctx, events, r.ledgerRefusal(err))
 	}
-	order := r.order(*d.Step, grant, rem)
-	order.Seen, err = r.check(ctx, rem, order)
+	order.Fence, order.Seen, err = grant.Fence, looked.seen, looked.err
 	if no := busyTarget(order.Seen, err); no != nil {
 		if err := r.release(ctx); err != nil {
 			return false, err
@@ -89,15 +91,31 @@ func busyTarget(seen remediations.Presence, err error) *incidents.Refusal {
 
 // order makes a step ready to be sent. What it is called follows from the record alone, so that whoever goes on after a crash
 // means the same action.
-func (r *run) order(step remediations.Step, grant remediations.Grant, rem remediations.Remediation) remediations.Order {
+func (r *run) order(step remediations.Step, rem remediations.Remediation) remediations.Order {
 	if !rem.Bounds(step).Adjusts {
 		step.TTL, step.Ramp = step.Limit, nil // it can be neither renewed nor ramped
 	}
 	plan, _ := json.Marshal(step) // a struct of texts and numbers
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d", r.st.ID, plan, len(r.st.Fixes)+1))
 	return remediations.Order{
-		Step: step, Action: hex.EncodeToString(sum[:10]), Incident: r.st.ID.String(), Fence: grant.Fence,
+		Step: step, Action: hex.EncodeToString(sum[:10]), Incident: r.st.ID.String(),
 	}
+}
+
+// looked is what a look at the target said.
+type looked struct {
+	seen remediations.Presence
+	err  error
+}
+
+// beginCheck looks at the target while something else is asked. What it sees is compared again by the change itself.
+func (r *run) beginCheck(ctx context.Context, rem remediations.Remediation, o remediations.Order) <-chan looked {
+	out := make(chan looked, 1)
+	go func() {
+		seen, err := r.check(ctx, rem, o)
+		out <- looked{seen, err}
+	}()
+	return out
 }
 
 func (r *run) check(ctx context.Context, rem remediations.Remediation, o remediations.Order) (remediations.Presence, error) {

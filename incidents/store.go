@@ -15,7 +15,8 @@ var ErrConflict = bus.ErrConflict
 
 // Store keeps records on the bus: one subject for each incident, one message for each append.
 type Store struct {
-	bus *bus.Bus
+	bus   *bus.Bus
+	known cache
 }
 
 // NewStore keeps records on b.
@@ -23,9 +24,24 @@ func NewStore(b *bus.Bus) *Store { return &Store{bus: b} }
 
 // Load is an incident's present state. bus.ErrNotFound if there is no such incident.
 func (s *Store) Load(ctx context.Context, id ID) (*State, error) {
-	events, seq, err := s.events(ctx, id)
+	last, err := s.bus.Last(ctx, bus.Incidents, id.subject())
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("incident %s: %w", id, err)
+	}
+	return s.after(ctx, id, last)
+}
+
+// after is the state after a record's last message.
+func (s *Store) after(ctx context.Context, id ID, last bus.Msg) (*State, error) {
+	if st, ok := s.known.get(id, last.Seq); ok {
+		return st, nil
+	}
+	events, err := Decode(last.Data)
+	seq := last.Seq
+	if err != nil || len(events) == 0 || events[0].Kind != Opened { // else the last message is the first as well
+		if events, seq, err = s.events(ctx, id); err != nil {
+			return nil, err
+		}
 	}
 	st := Fold(events)
 	st.Seq = seq
@@ -33,6 +49,7 @@ func (s *Store) Load(ctx context.Context, id ID) (*State, error) {
 		// The bus forgets by age, message by message: the record's beginning is gone and its end is not.
 		st.ID, st.Handler = id, id.Handler()
 	}
+	s.known.put(st)
 	return st, nil
 }
 
@@ -75,7 +92,7 @@ func (s *Store) Latest(ctx context.Context, handler, target string) (*State, err
 	if err != nil {
 		return nil, err
 	}
-	st, err := s.Load(ctx, id)
+	st, err := s.after(ctx, id, last)
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +127,7 @@ func (s *Store) Append(ctx context.Context, st *State, events ...Event) error {
 		st.Apply(e)
 	}
 	st.Seq = seq
+	s.known.put(st)
 	return nil
 }
 

@@ -71,12 +71,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 
 // Teller tells one place.
 type Teller struct {
-	bus     *bus.Bus
-	store   *incidents.Store
-	sink    Sink
-	kinds   []incidents.Kind
-	metrics *Metrics
-	log     zerolog.Logger
+	// openings are those of the incidents that were told of last. Only Run uses them.
+	openings map[incidents.ID]incidents.Opening
+	bus      *bus.Bus
+	store    *incidents.Store
+	sink     Sink
+	kinds    []incidents.Kind
+	metrics  *Metrics
+	log      zerolog.Logger
 }
 
 // NewTeller tells sink of events of these kinds; none means [Worth].
@@ -84,7 +86,7 @@ func NewTeller(b *bus.Bus, sink Sink, kinds []incidents.Kind, m *Metrics, log ze
 	if len(kinds) == 0 {
 		kinds = Worth()
 	}
-	return &Teller{bus: b, store: incidents.NewStore(b), sink: sink, kinds: kinds, metrics: m,
+	return &Teller{openings: map[incidents.ID]incidents.Opening{}, bus: b, store: incidents.NewStore(b), sink: sink, kinds: kinds, metrics: m,
 		log: log.With().Str("integration", sink.Name()).Logger()}
 }
 
@@ -103,7 +105,7 @@ func (t *Teller) tell(ctx context.Context, m bus.Msg) error {
 	if !slices.ContainsFunc(events, t.wanted) {
 		return nil
 	}
-	st, err := t.store.Load(ctx, id)
+	about, err := t.opening(ctx, id, events)
 	if errors.Is(err, incidents.ErrDamaged) || errors.Is(err, bus.ErrNotFound) {
 		t.skip(m, err) // it would hold up everything behind it, for ever
 		return nil
@@ -115,11 +117,36 @@ func (t *Teller) tell(ctx context.Context, m bus.Msg) error {
 		if !t.wanted(e) {
 			continue
 		}
-		if err := t.send(ctx, outcome(st, e, fmt.Sprintf("%s-%d-%d", id, m.Seq, i))); err != nil {
+		if err := t.send(ctx, outcome(about, e, fmt.Sprintf("%s-%d-%d", id, m.Seq, i))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// openingsKept is how many incidents' openings are remembered. An opening never changes.
+const openingsKept = 256
+
+// opening is what an incident is about.
+func (t *Teller) opening(ctx context.Context, id incidents.ID, events []incidents.Event) (incidents.Opening, error) {
+	if o, ok := t.openings[id]; ok {
+		return o, nil
+	}
+	var o incidents.Opening
+	if first := events[0]; first.Kind == incidents.Opened && first.Opening != nil {
+		o = *first.Opening
+	} else {
+		st, err := t.store.Load(ctx, id)
+		if err != nil {
+			return o, err
+		}
+		o = st.Opening
+	}
+	if len(t.openings) >= openingsKept {
+		clear(t.openings)
+	}
+	t.openings[id] = o
+	return o, nil
 }
 
 func (t *Teller) skip(m bus.Msg, err error) {
@@ -129,9 +156,9 @@ func (t *Teller) skip(m bus.Msg, err error) {
 
 func (t *Teller) wanted(e incidents.Event) bool { return slices.Contains(t.kinds, e.Kind) }
 
-func outcome(st *incidents.State, e incidents.Event, id string) Outcome {
-	o := Outcome{ID: id, Incident: st.ID, Kind: e.Kind, At: e.At, Handler: st.Handler, Target: st.Target,
-		Alert: st.Opening.Alert.Name(), Labels: st.Opening.Alert.Labels, Words: e.Words(), Event: e}
+func outcome(about incidents.Opening, e incidents.Event, id string) Outcome {
+	o := Outcome{ID: id, Incident: about.ID, Kind: e.Kind, At: e.At, Handler: about.Handler, Target: about.Target,
+		Alert: about.Alert.Name(), Labels: about.Alert.Labels, Words: e.Words(), Event: e}
 	if e.Closing != nil {
 		o.Outcome = e.Closing.Outcome
 	}
