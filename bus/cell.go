@@ -4,23 +4,54 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Cell is one document that is changed by compare-and-set.
+//
+// It is a key-value bucket that does not drop the old value at each change, since that would cost a second sync of the disk
+// while somebody waits: old values are dropped now and then.
 type Cell struct {
-	kv  jetstream.KeyValue
-	key string
+	bus    *Bus
+	stream jetstream.Stream
+	kv     jetstream.KeyValue
+	key    string
+	// changes counts what was not tidied up yet.
+	changes atomic.Int64
 }
+
+// cellHistory is how many old values may pile up before they are dropped.
+const cellHistory = 256
 
 // Cell opens a document, creating its bucket if needed. The document itself begins as absent.
 func (b *Bus) Cell(ctx context.Context, bucket, key string) (*Cell, error) {
-	kv, err := b.bucket(ctx, jetstream.KeyValueConfig{Bucket: bucket})
+	s, err := b.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Storage: jetstream.FileStorage, Replicas: b.cfg.Replicas,
+		MaxMsgsPerSubject: 1 << 20, // the library takes a bucket without a limit for something else
+		Discard:           jetstream.DiscardNew, AllowRollup: true, DenyDelete: true, AllowDirect: true, Duplicates: 100 * time.Millisecond,
+	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("create bucket %s: %w", bucket, err)
 	}
-	return &Cell{kv: kv, key: key}, nil
+	kv, err := b.js.KeyValue(ctx, bucket)
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", bucket, err)
+	}
+	return &Cell{bus: b, stream: s, kv: kv, key: key}, nil
+}
+
+// tidy drops old values, if many have piled up. That it fails only means that they pile up further.
+func (c *Cell) tidy(ctx context.Context) {
+	if c.changes.Add(1)%cellHistory != 0 {
+		return
+	}
+	err := c.stream.Purge(ctx, jetstream.WithPurgeSubject("$KV."+c.kv.Bucket()+"."+c.key), jetstream.WithPurgeKeep(1))
+	if err != nil {
+		c.bus.log.Warn().Err(err).Str("key", c.key).Msg("dropping old values failed; it will be tried again")
+	}
 }
 
 // Get is the document as it is now, nil if it is absent.
@@ -63,6 +94,7 @@ func (c *Cell) Change(ctx context.Context, fn func(doc []byte) ([]byte, error)) 
 		}
 		switch {
 		case err == nil:
+			c.tidy(ctx)
 			return nil
 		case !isWrongSequence(err):
 			return fmt.Errorf("change %s: %w", c.key, err)

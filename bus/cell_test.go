@@ -3,6 +3,7 @@ package bus_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"sync"
 	"testing"
@@ -115,5 +116,29 @@ func TestCellUnreadable(t *testing.T) {
 	}
 	if err := put(within(t), c, "x"); err == nil {
 		t.Error("got a change on a closed bus, want an error")
+	}
+}
+
+// Old values are dropped, however often the document is changed, and the newest is kept.
+func TestCellDropsOldValues(t *testing.T) {
+	t.Parallel()
+	b := open(t, bus.Config{})
+	c := cell(t, b)
+	ctx := within(t)
+	const changes = 600
+	for i := range changes {
+		if err := put(ctx, c, fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := c.Get(ctx); string(got) != fmt.Sprint(changes-1) || err != nil {
+		t.Errorf("got %q, %v, want the last value", got, err)
+	}
+	s, err := b.JetStream().Stream(ctx, "KV_cells")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := s.CachedInfo().State.Msgs; n > 257 {
+		t.Errorf("%d values are kept, want at most 257", n)
 	}
 }

@@ -41,7 +41,7 @@ func newLoop(ctx context.Context, b *bus.Bus, p policy.Policy, reg prometheus.Re
 	if err != nil {
 		return nil, err
 	}
-	storm, err := retrystorm.New(p.Handlers.RetryStorm, &http.Client{})
+	storm, err := retrystorm.New(p.Handlers.RetryStorm, probeClient())
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +55,13 @@ func newLoop(ctx context.Context, b *bus.Bus, p policy.Policy, reg prometheus.Re
 		Remediations: map[string]remediations.Remediation{"breaker": breakers, "httpadmin": admin},
 		Ledger:       ledger, Limits: p.Limits, Metrics: handlers.NewMetrics(reg), Log: log,
 	})
+}
+
+// probeClient keeps as many connections to one host as a look needs at once: the library keeps two, and dials the others anew each time.
+func probeClient() *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost = 16
+	return &http.Client{Transport: t}
 }
 
 // adminConfig are the HTTP endpoints of all edges that have some.
