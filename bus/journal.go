@@ -74,8 +74,9 @@ func (j *Journal) Append(ctx context.Context, data []byte) error {
 }
 
 // alone takes a slot for an entry that has nobody to share a message with. It is stored where it is: handing it over would only cost time.
+// While anything is under way others will come, and a message for one would keep them all waiting for its sync.
 func (j *Journal) alone() bool {
-	if !j.running.Load() || len(j.queue) > 0 {
+	if !j.running.Load() || len(j.queue) > 0 || len(j.slots) > 0 {
 		return false
 	}
 	select {
