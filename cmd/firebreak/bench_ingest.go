@@ -40,14 +40,19 @@ type contender struct {
 	open func(ctx context.Context, dir string) (*rig, error)
 }
 
+// contenders are the two floors, and firebreak last.
+func contenders() []contender {
+	return []contender{
+		{"log file, group fdatasync", openLogFile}, {"JetStream always, one by one", openPlain}, {"firebreak", openFirebreak}}
+}
+
 // Run measures every cell with every contender, one after the other in each round, so that all see the same disk.
 func (c *benchIngestCmd) Run(a *app) error {
 	cells, err := c.cells()
 	if err != nil {
 		return err
 	}
-	contenders := []contender{
-		{"log file, group fdatasync", openLogFile}, {"JetStream always, one by one", openPlain}, {"firebreak", openFirebreak}}
+	contenders := contenders()
 	results := map[cell]map[string][]measure{}
 	for round := range c.Rounds {
 		for _, cell := range cells {
