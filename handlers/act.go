@@ -28,20 +28,17 @@ func (r *run) guard(ctx context.Context, events []incidents.Event, d incidents.D
 	if no != nil {
 		return false, r.refuse(ctx, events, *no)
 	}
+	// The target is asked before the ledger: what cannot be changed now must cost neither budget nor a cooldown.
 	order := r.order(*d.Step, rem)
-	seen := r.beginCheck(ctx, rem, order)
+	seen, err := r.check(ctx, rem, order)
+	if no := busyTarget(seen, err); no != nil {
+		return false, r.refuse(ctx, events, *no)
+	}
 	grant, err := r.cfg.Ledger.Reserve(ctx, r.st.ID.String(), r.st.Domain, r.now())
-	looked := <-seen
 	if err != nil {
 		return false, r.refuse(ctx, events, r.ledgerRefusal(err))
 	}
-	order.Fence, order.Seen, err = grant.Fence, looked.seen, looked.err
-	if no := busyTarget(order.Seen, err); no != nil {
-		if err := r.release(ctx); err != nil {
-			return false, err
-		}
-		return false, r.refuse(ctx, events, *no)
-	}
+	order.Fence, order.Seen = grant.Fence, seen
 	return true, r.append(ctx, append(events, incidents.Event{Kind: incidents.Intended, Order: &order})...)
 }
 
@@ -100,22 +97,6 @@ func (r *run) order(step remediations.Step, rem remediations.Remediation) remedi
 	return remediations.Order{
 		Step: step, Action: hex.EncodeToString(sum[:10]), Incident: r.st.ID.String(),
 	}
-}
-
-// looked is what a look at the target said.
-type looked struct {
-	seen remediations.Presence
-	err  error
-}
-
-// beginCheck looks at the target while something else is asked. What it sees is compared again by the change itself.
-func (r *run) beginCheck(ctx context.Context, rem remediations.Remediation, o remediations.Order) <-chan looked {
-	out := make(chan looked, 1)
-	go func() {
-		seen, err := r.check(ctx, rem, o)
-		out <- looked{seen, err}
-	}()
-	return out
 }
 
 func (r *run) check(ctx context.Context, rem remediations.Remediation, o remediations.Order) (remediations.Presence, error) {

@@ -184,7 +184,7 @@ func TestStaleAlertIsNotActedOnUntilItIsHeardOfAgain(t *testing.T) {
 func TestOneFixAtATimeInAFailureDomain(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	s.world.cures = false // the first change stands for its whole window
+	s.world.cures, s.world.apart = false, true // the first change stands for its whole window, and the second target does not show it
 	s.run(1)
 	first, second := alert("a", alerts.Firing), alert("b", alerts.Firing)
 	first.Labels["domain"], second.Labels["domain"] = "cluster", "cluster"
@@ -252,4 +252,26 @@ func TestRecordedAndNeverToldIsPickedUpByTheRepeat(t *testing.T) {
 	}
 	s.deliver(resolved)
 	s.await("db", "closed", closed)
+}
+
+// What stands in the way at the target costs nothing: when it is gone, the one fix of the hour is still there, and no cooldown has begun.
+func TestRefusalAtTheTargetCostsNoBudget(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	hour := policy.Duration(time.Hour)
+	s.limits.PerDomain, s.limits.Cooldown = policy.Budget{Hour: 1, Day: 1, Concurrent: 1}, &hour
+	s.world.holder, s.world.cures = "a person", false
+	s.run(1)
+	first := alert("db", alerts.Firing)
+	first.Labels["domain"] = "cluster"
+	s.deliver(first)
+	s.await("db", "refused", refusedFor(remediations.ReasonTargetBusy))
+	s.world.with(func() { s.world.holder, s.world.cures = "", true })
+	second := alert("other", alerts.Firing)
+	second.Labels["domain"], second.Fingerprint = "cluster", "00000000000000bb"
+	s.deliver(second)
+	st := s.await("other", "settled", settled)
+	if effects, _ := s.world.total(t); effects != 1 {
+		t.Errorf("%d effects, want 1: %s", effects, s.story(st))
+	}
 }

@@ -39,6 +39,7 @@ type world struct {
 	refuse bool
 	deaf   bool
 	mute   bool // Check cannot tell
+	apart  bool // targets do not see each other's changes; set before the loop runs
 	rigid  bool // it can be neither renewed nor ramped; set before the loop runs
 }
 
@@ -76,7 +77,7 @@ func (w *world) Check(_ context.Context, o remediations.Order) (remediations.Pre
 	switch {
 	case w.mute:
 		return remediations.Presence{State: remediations.Unknown}, errors.New("the target does not answer")
-	case w.holder == "":
+	case w.holder == "", w.apart && w.holder != o.Action:
 		return remediations.Presence{State: remediations.Absent, Revision: w.revision}, nil
 	case w.holder == o.Action:
 		return remediations.Presence{State: remediations.Ours, Revision: w.revision, Released: w.released}, nil
