@@ -155,13 +155,13 @@ func atPoint(t *testing.T, bin string, p point, tg target, v *verdict) {
 	if log := armed.Log(); strings.Contains(log, "panic:") || strings.Contains(log, "fatal error:") || strings.Contains(log, "firebreak: ") {
 		t.Fatalf("it did not die at %s but by itself", p.name)
 	}
-	acked := len(w.am.acknowledged())
+	died := death{pid: armed.PID(), at: time.Now(), acked: len(w.am.acknowledged())}
 
 	healed := w.start("")
 	w.ready(healed)
 	w.finish(first)
 	all := w.closed(1)
-	v.reached = w.checkReached(p, all[0], armed.PID(), acked)
+	v.reached = w.checkReached(p, all[0], died)
 	for _, r := range all {
 		v.outcomes = append(v.outcomes, r.Summary.Outcome)
 	}

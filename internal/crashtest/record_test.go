@@ -54,7 +54,10 @@ type alert struct {
 	Status      string    `json:"status"`
 	StartsAt    time.Time `json:"startsAt"`
 	EndsAt      time.Time `json:"endsAt"`
-	Copies      int       `json:"copies"`
+	// Delivery is the first one.
+	Delivery struct {
+		At time.Time `json:"at"`
+	} `json:"delivery"`
 }
 
 func (a alert) key() string {
