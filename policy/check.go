@@ -10,6 +10,7 @@ import (
 // wrong with them is said already.
 func (d *document) check(p *Policy) {
 	d.checkServer(p.Server)
+	d.checkAPI(p.Server)
 	d.checkBus(p.Bus)
 	for i, a := range p.Alertmanagers {
 		d.checkAlertmanager(at("alertmanagers", i), a)
@@ -18,7 +19,9 @@ func (d *document) check(p *Policy) {
 	d.checkOutcomes(p.Outcomes)
 	d.checkBudget("limits.per_domain", p.Limits.PerDomain)
 	d.checkOneAtATime(p.Limits.PerDomain)
+	d.checkBudget("limits.per_action", p.Limits.PerAction)
 	d.checkBudget("limits.global", p.Limits.Global)
+	d.checkGuard(p)
 	d.checkRetryStorm(p.Handlers.RetryStorm)
 }
 
@@ -148,8 +151,11 @@ func (d *document) either(a, b string) string {
 	return b
 }
 
-// checkAlertmanager looks for two kinds of credentials, or half of one.
+// checkAlertmanager looks for two kinds of credentials, or half of one, and for a receiver without a name.
 func (d *document) checkAlertmanager(path string, a Alertmanager) {
+	if receiver := path + ".receiver"; blank(a.Receiver) && d.sound(receiver) {
+		d.wrong(receiver, "is empty: write the receiver's name in Alertmanager's configuration, or take the key out for firebreak")
+	}
 	d.checkLogin(path, a.Username, a.Password)
 	if d.sound(path) && a.BearerToken != "" && (a.Username != "" || a.Password != "") {
 		d.wrong(path+".username", "is set together with a bearer token: keep one of the two")

@@ -79,12 +79,12 @@ func (d *document) checkThresholds(path string, t StormThresholds) {
 func (d *document) checkEdge(path string, handler Mode, e Edge) {
 	if d.sound(path+".mode", "handlers.retrystorm.mode") && handler.stricter(e.Mode) {
 		d.wrong(path+".mode", "%s is looser than the handler's mode %s: an edge can only be stricter: write %s, or raise handlers.retrystorm.mode",
-			e.Mode, handler, strings.Join(modes()[:slices.Index(modes(), string(handler))+1], " or "))
+			e.Mode, handler, alternatives(modes()[:slices.Index(modes(), string(handler))+1]))
 	}
 	match := path + ".match"
 	if d.has(match) && d.sound(match) && len(e.Match) == 0 {
 		d.wrong(match, "is empty, so every alert would be about this edge: name labels, or take the key out for {service: %s, edge: %s}",
-			e.Service, e.Edge)
+			d.at[path+".service"].text, d.at[path+".edge"].text)
 	}
 	for label, value := range e.Match {
 		if here := join(match, label); d.has(here) && d.sound(here) && blank(value) {
@@ -118,8 +118,8 @@ func (d *document) checkFix(path string, mode Mode, f EdgeFix) {
 			d.wrong(path, "has two ways to the service, breaker and http: keep one of the two")
 		case len(f.Allow) > 0 && f.Breaker == nil && f.HTTP == nil:
 			d.wrong(path+".allow", "names fixes, and there is no way to make them: write breaker: {} or http below fix")
-		case mode == Auto && len(f.Allow) == 0:
-			d.wrong(path+".allow", "nothing is allowed, and the mode is auto: name fixes (%s), or set mode: observe", strings.Join(fixes(), ", "))
+		case Observe.stricter(mode) && len(f.Allow) == 0:
+			d.wrong(path+".allow", "nothing is allowed, and the mode is %s: name fixes (%s), or set mode: observe", mode, strings.Join(fixes(), ", "))
 		}
 	}
 	d.checkLimit(path, f)

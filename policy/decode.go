@@ -42,27 +42,28 @@ func (d *document) value(n *yaml.Node, v reflect.Value, s spot) {
 		return
 	}
 	if v.Kind() == reflect.Pointer {
-		if isNull(n) && v.Type().Elem().Kind() == reflect.Struct {
+		if isNull(n) && isSection(v.Type().Elem()) {
 			d.unreadable(s.key, s.path, "is empty: %s, or take the key out", fillIn(v.Type().Elem()))
 			return
 		}
-		if !isNull(n) {
-			v.Set(reflect.New(v.Type().Elem()))
+		if isNull(n) {
+			return
 		}
+		v.Set(reflect.New(v.Type().Elem()))
 		v = v.Elem()
 	}
 	if isNull(n) {
-		if v.Kind() == reflect.Struct {
+		if isSection(v.Type()) {
 			d.structure(nil, v, s)
 		}
 		return
 	}
-	switch v.Kind() {
-	case reflect.Struct:
+	switch {
+	case isSection(v.Type()):
 		d.section(n, v, s)
-	case reflect.Slice:
+	case v.Kind() == reflect.Slice:
 		d.list(n, v, s)
-	case reflect.Map:
+	case v.Kind() == reflect.Map:
 		d.mapping(n, v, s)
 	default:
 		d.scalar(n, v, s)
@@ -71,10 +72,15 @@ func (d *document) value(n *yaml.Node, v reflect.Value, s spot) {
 
 // fillIn says what to write for a section that turns something on by being there.
 func fillIn(t reflect.Type) string {
-	if t.NumField() == 0 {
+	fields := fieldsOf(t)
+	keys := "its keys below it (" + strings.Join(names(fields), ", ") + ")"
+	switch {
+	case len(fields) == 0:
 		return "write {} to use it"
+	case !slices.ContainsFunc(fields, func(f field) bool { return f.rule.def == "" }):
+		return "write {} to use it with its defaults, or " + keys
 	}
-	return "write its keys below it (" + strings.Join(names(fieldsOf(t)), ", ") + ")"
+	return "write " + keys
 }
 
 // section reads a mapping into a struct.
@@ -111,7 +117,7 @@ func (d *document) structure(pairs []*yaml.Node, v reflect.Value, s spot) {
 	}
 	for _, f := range fields {
 		path := join(s.path, f.name)
-		if _, ok := seen[f.name]; !ok && v.Field(f.index).Kind() == reflect.Struct {
+		if _, ok := seen[f.name]; !ok && isSection(v.Field(f.index).Type()) {
 			d.structure(nil, v.Field(f.index), spot{path: path, rule: f.rule})
 		}
 		if f.rule.need != "" && d.sound(path) && empty(v.Field(f.index)) {
@@ -166,7 +172,7 @@ func (d *document) list(n *yaml.Node, v reflect.Value, s spot) {
 	v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
 	for i, e := range n.Content {
 		path := at(s.path, i)
-		if isNull(e) {
+		if isNull(e) || (s.rule.is != "" || s.rule.into != "") && isEmptyText(e) {
 			d.unreadable(markOf(e), path, "is empty: write a value, or take the line out")
 			continue
 		}
@@ -205,6 +211,14 @@ func (d *document) mapping(n *yaml.Node, v reflect.Value, s spot) {
 
 // isNull says whether a node is no value.
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
+
+// isEmptyText says whether a node is text with nothing in it.
+func isEmptyText(n *yaml.Node) bool {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return n.Kind == yaml.ScalarNode && n.Tag == "!!str" && n.Value == ""
+}
 
 // plainTag says whether a node is of YAML's own kinds.
 func plainTag(n *yaml.Node) bool {

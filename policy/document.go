@@ -107,16 +107,18 @@ func (d *document) has(path string) bool {
 // sound says whether everything at and below the paths could be read, and what they are in.
 func (d *document) sound(paths ...string) bool {
 	for _, p := range paths {
-		if d.broken[p] {
-			return false
-		}
-		for ; !d.lost[p] && p != ""; p = parent(p) {
-		}
-		if d.lost[p] {
+		if d.broken[p] || !d.reached(p) {
 			return false
 		}
 	}
 	return true
+}
+
+// reached says whether a path and all that it is in could be read; what is below it may not have been.
+func (d *document) reached(path string) bool {
+	for ; !d.lost[path] && path != ""; path = parent(path) {
+	}
+	return !d.lost[path]
 }
 
 // written is the text of a path as the file has it, short and in quotes.

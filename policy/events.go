@@ -8,5 +8,6 @@ func EventKinds() []string {
 		"opened", "alert", "observed", "decided", "refused", "intended", "issuing", "applied", "not_applied",
 		"in_doubt", "gave_up", "verified", "held", "adjusting", "adjusted", "regressed", "reverting", "reverted",
 		"not_ours", "revert_in_doubt", "escalated", "closed",
+		"asked", "approved", "denied", "expired", "voided", "acked", "overridden", "recalled",
 	}
 }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"path/filepath"
 	"reflect"
 	"time"
 )
@@ -10,15 +11,23 @@ import (
 func (p *Policy) fill() {
 	fillTags(reflect.ValueOf(p).Elem())
 	p.Bus.fill()
+	p.Guard.fill(p.Bus)
 	p.Limits.PerDomain.fill(Budget{Hour: 3, Day: 6, Concurrent: 1})
+	p.Limits.PerAction.fill(Budget{Hour: 6, Day: 20, Concurrent: 2})
 	p.Limits.Global.fill(Budget{Hour: 10, Day: 40, Concurrent: 2})
-	if p.Limits.Cooldown == nil {
-		cooldown := Duration(10 * time.Minute)
-		p.Limits.Cooldown = &cooldown
+	fillDuration(&p.Limits.Cooldown, 10*time.Minute)
+	fillDuration(&p.Limits.CooldownRisky, time.Hour)
+	for i := range p.Server.API.Operators {
+		if o := &p.Server.API.Operators[i]; o.May == nil {
+			o.May = []string{rightRead}
+		}
 	}
 	storm := &p.Handlers.RetryStorm
 	if storm.Alerts == nil {
 		storm.Alerts = []string{"RetryStorm"}
+	}
+	if storm.Thresholds.ConfirmAfter == 0 {
+		storm.Thresholds.ConfirmAfter = storm.Thresholds.SampleEvery
 	}
 	for i := range storm.Edges {
 		storm.Edges[i].fill(storm.Mode)
@@ -35,6 +44,41 @@ func (b *Bus) fill() {
 		if b.URL != "" {
 			b.Replicas = 3
 		}
+	}
+}
+
+// fill puts in the defaults that depend on where the bus is, and on how many anchors there are.
+func (g *Guard) fill(b Bus) {
+	if g.StopFile == "" {
+		g.StopFile = b.stopFile()
+	}
+	if n := len(g.Observer.Anchors); g.Observer.Need == 0 && n > 0 {
+		g.Observer.Need = n/2 + 1
+	}
+}
+
+// stopFile is the kill switch of a policy that names none.
+func (b Bus) stopFile() string {
+	if b.Data == "" {
+		return "./firebreak.stop"
+	}
+	return filepath.Join(b.Data, "STOP")
+}
+
+// SetData moves the embedded bus to another folder, and with it the stop file, unless the policy names one of its own. It is for a folder
+// that is put in the policy's place afterwards; the file's own paths are what [Load] made of them.
+func (p *Policy) SetData(dir string) {
+	ours := p.Guard.StopFile == p.Bus.stopFile()
+	p.Bus.Data = dir
+	if ours {
+		p.Guard.StopFile = p.Bus.stopFile()
+	}
+}
+
+// fillDuration puts a duration in that is not there.
+func fillDuration(d **Duration, other time.Duration) {
+	if *d == nil {
+		*d = new(Duration(other))
 	}
 }
 
@@ -58,6 +102,9 @@ func (e *Edge) fill(mode Mode) {
 	}
 	if e.Domain == "" {
 		e.Domain = e.Service
+	}
+	if e.Zone == "" {
+		e.Zone = "all"
 	}
 	if e.Match == nil {
 		e.Match = map[string]string{"service": e.Service, "edge": e.Edge}
@@ -86,6 +133,9 @@ func fillTags(v reflect.Value) {
 			v.SetMapIndex(key, e)
 		}
 	case reflect.Struct:
+		if !isSection(v.Type()) {
+			return
+		}
 		for _, f := range fieldsOf(v.Type()) {
 			fillTags(v.Field(f.index))
 			if f.rule.def == "" || !v.Field(f.index).IsZero() {

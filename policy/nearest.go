@@ -60,3 +60,12 @@ func oneOf(word string, list []string) string {
 	}
 	return "known are " + strings.Join(list, ", ")
 }
+
+// alternatives is a list of which any will do: "off, observe or approve".
+func alternatives(list []string) string {
+	last := len(list) - 1
+	if last < 1 {
+		return strings.Join(list, "")
+	}
+	return strings.Join(list[:last], ", ") + " or " + list[last]
+}

@@ -41,6 +41,7 @@ func Parse(name string, data []byte, env func(string) (string, bool)) (Policy, e
 		d.value(root, reflect.ValueOf(&p).Elem(), spot{})
 	}
 	if len(d.problems.List) == 0 || len(d.at) > 0 {
+		d.place(&p)
 		p.fill()
 		d.check(&p)
 	}
@@ -48,10 +49,16 @@ func Parse(name string, data []byte, env func(string) (string, bool)) (Policy, e
 		d.problems.sort()
 		return Policy{}, &d.problems
 	}
-	if d.has("bus.data") && !filepath.IsAbs(p.Bus.Data) {
-		p.Bus.Data = filepath.Join(d.dir, p.Bus.Data) // like every path in the file
-	}
 	return p, nil
+}
+
+// place puts the paths that need not exist where the file means them: like every path in it, they start at its folder.
+func (d *document) place(p *Policy) {
+	for _, path := range []*string{&p.Bus.Data, &p.Guard.StopFile} {
+		if *path != "" && !filepath.IsAbs(*path) {
+			*path = filepath.Join(d.dir, *path)
+		}
+	}
 }
 
 // Default is the policy without a file: it listens on 127.0.0.1:9095, every handler observes, and there are no targets.

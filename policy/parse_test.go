@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -30,19 +31,26 @@ func parse(t *testing.T, text string) policy.Policy {
 // TestDefault holds the defaults that the documentation names.
 func TestDefault(t *testing.T) {
 	t.Parallel()
-	cooldown := policy.Duration(10 * time.Minute)
+	cooldown, risky := policy.Duration(10*time.Minute), policy.Duration(time.Hour)
 	want := policy.Policy{
 		Server: policy.Server{Listen: "127.0.0.1:9095", MaxBody: 16 << 20, StoreTimeout: policy.Duration(2 * time.Second)},
 		Bus:    policy.Bus{Data: "./firebreak-data", Replicas: 1, MaxBytes: 8 << 30, MaxAge: policy.Duration(90 * 24 * time.Hour)},
 		Limits: policy.Limits{
-			PerDomain: policy.Budget{Hour: 3, Day: 6, Concurrent: 1}, Global: policy.Budget{Hour: 10, Day: 40, Concurrent: 2},
-			Cooldown: &cooldown, AlertMaxAge: policy.Duration(2 * time.Minute),
+			PerDomain: policy.Budget{Hour: 3, Day: 6, Concurrent: 1}, PerAction: policy.Budget{Hour: 6, Day: 20, Concurrent: 2},
+			Global: policy.Budget{Hour: 10, Day: 40, Concurrent: 2}, Cooldown: &cooldown, CooldownRisky: &risky,
+			AlertMaxAge: policy.Duration(2 * time.Minute),
+			BlastRadius: policy.BlastRadius{Targets: 2, SharePercent: 33, AlertsPerMinute: 1000, Calm: policy.Duration(10 * time.Minute)},
+			Chain:       policy.Chain{Fixes: 5, Window: policy.Duration(72 * time.Hour)},
+		},
+		Guard: policy.Guard{
+			StopFile: filepath.FromSlash("firebreak-data/STOP"),
+			Observer: policy.Observer{ClockSkew: policy.Duration(2 * time.Second), Timeout: policy.Duration(time.Second)},
 		},
 		Handlers: policy.Handlers{RetryStorm: policy.RetryStorm{
 			Mode: policy.Observe, Alerts: []string{"RetryStorm"},
 			Thresholds: policy.StormThresholds{
-				Ratio: 1.3, RatioHealed: 1.1, MinCalls: 100, ErrorShare: 0.5, GoodputDrop: 0.1, ManyEdges: 3, Samples: 2,
-				SampleEvery: policy.Duration(5 * time.Second), VerifyWithin: policy.Duration(time.Minute),
+				Ratio: 1.3, RatioHealed: 1.1, MinCalls: 100, ErrorShare: 0.5, GoodputDrop: 0.1, ManyEdges: 3, Samples: 1,
+				SampleEvery: policy.Duration(5 * time.Second), ConfirmAfter: policy.Duration(5 * time.Second), VerifyWithin: policy.Duration(time.Minute),
 				HoldFor: policy.Duration(time.Minute), RampEvery: policy.Duration(30 * time.Second),
 			},
 		}},
@@ -80,8 +88,8 @@ handlers:
 		t.Errorf("external bus: got %d replicas and folder %q, want 3 and none", p.Bus.Replicas, p.Bus.Data)
 	}
 	e := p.Handlers.RetryStorm.Edges[0]
-	if e.Mode != policy.Auto || e.Domain != "a" || !reflect.DeepEqual(e.Match, map[string]string{"service": "a", "edge": "b"}) {
-		t.Errorf("edge: got mode %s, domain %s, match %v", e.Mode, e.Domain, e.Match)
+	if e.Mode != policy.Auto || e.Domain != "a" || e.Zone != "all" || !reflect.DeepEqual(e.Match, map[string]string{"service": "a", "edge": "b"}) {
+		t.Errorf("edge: got mode %s, domain %s, zone %s, match %v", e.Mode, e.Domain, e.Zone, e.Match)
 	}
 	want := policy.EdgeFix{
 		HTTP: e.Fix.HTTP, Allow: []string{"shed"}, BudgetPercent: 10, ShedPercent: 50, TTL: policy.Duration(time.Minute),
@@ -99,7 +107,7 @@ handlers:
 func TestNoneIsNotAbsent(t *testing.T) {
 	t.Parallel()
 	p := parse(t, `
-limits: {cooldown: 0s}
+limits: {cooldown: 0s, cooldown_risky: 0s}
 handlers:
   retrystorm:
     edges:
@@ -111,8 +119,10 @@ handlers:
 	if ramp := p.Handlers.RetryStorm.Edges[0].Fix.Ramp; ramp == nil || len(ramp) != 0 {
 		t.Errorf("ramp: got %#v, want none", ramp)
 	}
-	if c := p.Limits.Cooldown; c == nil || *c != 0 {
-		t.Errorf("cooldown: got %v, want none", c)
+	for _, c := range []*policy.Duration{p.Limits.Cooldown, p.Limits.CooldownRisky} {
+		if c == nil || *c != 0 {
+			t.Errorf("cooldown: got %v, want none", c)
+		}
 	}
 }
 
@@ -170,12 +180,15 @@ func TestLoad(t *testing.T) {
 // TestNotAPolicy: what is too large, or no text, is refused at once.
 func TestNotAPolicy(t *testing.T) {
 	t.Parallel()
-	aliases := "handlers: {retrystorm: {edges: [{probe: &p {json: {urls: [" + strings.Repeat(`"",`, 2000) + "]}}}, " +
-		strings.Repeat("{probe: *p}, ", 200) + "]}}"
+	var labels strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&labels, "l%d: x, ", i)
+	}
+	aliases := "handlers: {retrystorm: {edges: [{match: &m {" + labels.String() + "}}, " + strings.Repeat("{match: *m}, ", 200) + "]}}"
 	for name, c := range map[string]struct{ data, want string }{
 		"not UTF-8": {"a: b\nc: ü\xff", "p:2:5: this is not UTF-8: write the file in UTF-8"},
 		"too large": {strings.Repeat("#", 4<<20+1), "p:1:1: is larger than 4MiB: this is not a policy"},
-		"aliases": {aliases, "p:1:4847: handlers.retrystorm.edges[99].probe.json.urls[1596]: " +
+		"aliases": {aliases, "p:1:16902: handlers.retrystorm.edges[99].match.l1796: " +
 			"there are more than 200000 values: this is not a policy"},
 	} {
 		got := problemsOf(t, "p", []byte(c.data))

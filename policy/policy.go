@@ -11,12 +11,13 @@
 //
 // ${NAME} stands for an environment variable in every text of the file: addresses, URLs, names, labels and secrets.
 // Not in what is a language of its own, in which "$" may mean something else: the expressions and paths of probes, and
-// everything under controls (templates). Nor in closed sets (mode, allow, events, method), so that the file alone says
-// what is allowed. "$${" is a plain "${". A variable that is unset or empty is a problem.
+// everything under controls (templates). Nor in closed sets (mode, allow, events, method, may, days, handlers), so that the
+// file alone says what is allowed. "$${" is a plain "${". A variable that is unset or empty is a problem.
 //
 // # Files
 //
-// Paths that are not absolute start at the folder of the policy file. A key x_file gives its secret to x when the
+// Paths that are not absolute start at the folder of the policy file; defaults (of bus.data, and of guard.stop_file with an
+// external bus) at the folder that the process runs in. A key x_file gives its secret to x when the
 // policy is read: x is the field to use, and line ends at the end of the file are not part of it.
 //
 // # The tags
@@ -31,7 +32,7 @@
 //	minlen=N   the fewest characters of a secret
 //	raw        ${NAME} is left alone here and below
 //	into=F     a file whose content becomes the sibling field F
-//	name url base nats file mode fix event method  the kind of text
+//	name url base nats file anchor mode fix event method day right handler  the kind of text
 package policy
 
 import "slices"
@@ -44,6 +45,7 @@ type Policy struct {
 	Alertmanagers []Alertmanager `yaml:"alertmanagers"`
 	Outcomes      Outcomes       `yaml:"outcomes"`
 	Limits        Limits         `yaml:"limits"`
+	Guard         Guard          `yaml:"guard"`
 	Handlers      Handlers       `yaml:"handlers"`
 }
 
@@ -80,6 +82,9 @@ type Alertmanager struct {
 	Username     string `yaml:"username"`
 	Password     Secret `yaml:"password"`
 	PasswordFile string `yaml:"password_file" rule:"into=Password"`
+	// Receiver is the name of the receiver in Alertmanager's configuration that posts to our webhook, default firebreak. An alert
+	// that is not routed to it is not ours, whatever the API says.
+	Receiver string `yaml:"receiver" rule:"default=firebreak"`
 }
 
 // Outcomes are the places that are told what happened, beside the log.
@@ -102,27 +107,6 @@ type OutcomeWebhook struct {
 	Timeout Duration `yaml:"timeout" rule:"default=10s;min=1ms"`
 }
 
-// Limits bound all handlers together. They are enforced outside of the handlers, in one compare-and-set.
-type Limits struct {
-	// PerDomain bounds one failure domain, default 3 an hour, 6 a day, 1 at once.
-	PerDomain Budget `yaml:"per_domain"`
-	// Global bounds all failure domains together, default 10 an hour, 40 a day, 2 at once.
-	Global Budget `yaml:"global"`
-	// Cooldown is how long a failure domain is left alone after a fix has ended, default 10m. Nil takes the default; zero is
-	// no cooldown.
-	Cooldown *Duration `yaml:"cooldown" rule:"min=0s"`
-	// AlertMaxAge is the age past which an alert is not acted on any more, default 2m.
-	AlertMaxAge Duration `yaml:"alert_max_age" rule:"default=2m;min=1s"`
-}
-
-// Budget is how many fixes may start in a window, and how many may stand at once. Zero takes the default; a file
-// cannot say zero (no fix at all is mode: observe). Concurrent ≤ Hour ≤ Day.
-type Budget struct {
-	Hour       int `yaml:"hour" rule:"min=1"`
-	Day        int `yaml:"day" rule:"min=1"`
-	Concurrent int `yaml:"concurrent" rule:"min=1"`
-}
-
 // Mode is what a handler may do.
 type Mode string
 
@@ -130,11 +114,12 @@ type Mode string
 const (
 	Off     Mode = "off"     // look at nothing
 	Observe Mode = "observe" // look, decide, say what would have been done
+	Approve Mode = "approve" // act inside the bounds, each time after a person has said yes to it
 	Auto    Mode = "auto"    // act inside the bounds
 )
 
 // modes are the modes, strictest first.
-func modes() []string { return []string{string(Off), string(Observe), string(Auto)} }
+func modes() []string { return []string{string(Off), string(Observe), string(Approve), string(Auto)} }
 
 // stricter says whether m allows less than n.
 func (m Mode) stricter(n Mode) bool {

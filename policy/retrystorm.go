@@ -1,9 +1,17 @@
 package policy
 
+import "reflect"
+
 // Handlers holds one section for each failure family.
 type Handlers struct {
 	RetryStorm RetryStorm `yaml:"retrystorm"`
 }
+
+// retryStorm is the name of the handler that [RetryStorm] is the policy of.
+const retryStorm = "retrystorm"
+
+// handlerNames are the names of all handlers: the keys of [Handlers].
+func handlerNames() []string { return names(fieldsOf(reflect.TypeFor[Handlers]())) }
 
 // RetryStorm is the policy of the handler "retrystorm".
 type RetryStorm struct {
@@ -33,8 +41,10 @@ type StormThresholds struct {
 	ManyEdges int `yaml:"many_edges" rule:"default=3;min=2"`
 	// SampleEvery is the time between two looks, default 5s, at least 10ms.
 	SampleEvery Duration `yaml:"sample_every" rule:"default=5s;min=10ms"`
-	// Samples is how many looks must agree before acting, default 2.
-	Samples int `yaml:"samples" rule:"default=2;min=1"`
+	// ConfirmAfter is when to look a second time before acting: both looks must ask for the same change. Default sample_every.
+	ConfirmAfter Duration `yaml:"confirm_after" rule:"min=10ms"`
+	// Samples is how many looks must agree in one decision, default 1. Two decisions in a row must agree in any case.
+	Samples int `yaml:"samples" rule:"default=1;min=1"`
 	// VerifyWithin is how long an effect is looked for, default 60s, at least twice SampleEvery.
 	VerifyWithin Duration `yaml:"verify_within" rule:"default=60s;min=10ms"`
 	// HoldFor is how long it must be well before the ramp begins, default 60s.
@@ -50,6 +60,8 @@ type Edge struct {
 	Edge    string `yaml:"edge" rule:"need=payments;name"`
 	// Domain is the failure domain that the limits count in, default the service's name. Same letters.
 	Domain string `yaml:"domain" rule:"name"`
+	// Zone is what fails together, such as a region or a data centre: the blast radius is counted in it. Default all. Same letters.
+	Zone string `yaml:"zone" rule:"name"`
 	// Mode of this edge, default the handler's. It can only be stricter than the handler's.
 	Mode Mode `yaml:"mode" rule:"mode"`
 	// Match are the labels that an alert must carry to be about this edge, no two edges the same. Default

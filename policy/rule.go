@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"encoding"
 	"reflect"
 	"strings"
 )
@@ -22,6 +23,11 @@ type field struct {
 	name  string
 	index int
 	rule  rule
+}
+
+// isSection says whether a type has keys below it. A struct that reads itself from text, such as [Instant], is one value.
+func isSection(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && !reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
 // fieldsOf lists the keys of a struct in the order of its fields.
@@ -85,6 +91,12 @@ func choices(is string) []string {
 		return EventKinds()
 	case "method":
 		return methods()
+	case "day":
+		return days()
+	case "right":
+		return rights()
+	case "handler":
+		return handlerNames()
 	}
 	return nil
 }

@@ -56,8 +56,10 @@ func (d *document) scalar(n *yaml.Node, v reflect.Value, s spot) {
 // what YAML makes of 0777, 1e3 or 2024-01-01.
 func suits(n *yaml.Node, v reflect.Value) bool {
 	switch v.Interface().(type) {
-	case Duration:
+	case Duration, ClockTime:
 		return n.Tag == "!!str"
+	case Instant:
+		return n.Value != "" && (n.Tag == "!!str" || n.Tag == "!!timestamp")
 	case Bytes:
 		return n.Tag == "!!str" || n.Tag == "!!int"
 	}
@@ -79,6 +81,10 @@ func expected(t reflect.Type) string {
 		return "a duration such as 30s"
 	case reflect.TypeFor[Bytes]():
 		return "a size such as 512KiB or 8GiB"
+	case reflect.TypeFor[Instant]():
+		return "a moment such as 2026-12-24T18:00:00Z"
+	case reflect.TypeFor[ClockTime]():
+		return "a time of day such as '22:00'"
 	}
 	switch t.Kind() {
 	case reflect.Bool:
@@ -100,7 +106,15 @@ func got(n *yaml.Node, t reflect.Type, written string) string {
 	if t.Kind() == reflect.String {
 		return q + " without quotes: put it in quotes"
 	}
-	if t == reflect.TypeFor[Duration]() {
+	switch t {
+	case reflect.TypeFor[Instant]():
+		if hint := instantHint(written); hint != "" {
+			return q + " " + hint
+		}
+		return q
+	case reflect.TypeFor[ClockTime]():
+		return q + clockHint(written)
+	case reflect.TypeFor[Duration]():
 		if days, ok := strings.CutSuffix(written, "d"); ok {
 			if f, err := strconv.ParseFloat(days, 64); err == nil && f > 0 && f < 1e5 {
 				return fmt.Sprintf("%s: days are written in hours, %gh", q, f*24)
@@ -200,6 +214,8 @@ func (d *document) kind(v reflect.Value, s spot) string {
 		}
 	case "url", "base":
 		return urlProblem(v.String(), d.at[s.path].text, s.rule.is == "base", "http", "https")
+	case "anchor":
+		return anchorProblem(v.String(), d.at[s.path].text)
 	case "nats":
 		return natsProblem(v.String(), d.at[s.path].text)
 	case "file":

@@ -14,6 +14,9 @@ import (
 const (
 	durationPattern = `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`
 	bytesPattern    = `^[0-9]+(\.[0-9]+)? ?([KMGT]i?B|B)?$`
+	instantPattern  = `^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$`
+	clockPattern    = `^([01][0-9]|2[0-3]):[0-5][0-9]$`
+	anchorPattern   = `^(https?://\S+|[^\s/@]+:[0-9]+|\S*\$\{\S*)$`
 	namePattern     = `^([A-Za-z0-9_-]|\$\{[A-Za-z_][A-Za-z0-9_]*\})+$`
 )
 
@@ -53,6 +56,10 @@ func textSchema(t reflect.Type) *jsonschema.Schema {
 			AnyOf:    []*jsonschema.Schema{{Type: "string", Pattern: bytesPattern}, {Type: "integer", Minimum: zero}},
 			Examples: []any{"512KiB", "16MB", "8GiB"},
 		}
+	case reflect.TypeFor[Instant]():
+		return &jsonschema.Schema{Type: "string", Pattern: instantPattern, Examples: []any{"2026-12-24T18:00:00Z", "2026-12-24T18:00:00+01:00"}}
+	case reflect.TypeFor[ClockTime]():
+		return &jsonschema.Schema{Type: "string", Pattern: clockPattern, Examples: []any{"22:00", "07:30"}}
 	case reflect.TypeFor[Secret]():
 		return &jsonschema.Schema{Type: "string", Pattern: `\S`, Examples: []any{"${FIREBREAK_SECRET}"}}
 	}
@@ -65,12 +72,12 @@ func (w descriptions) put(s *jsonschema.Schema, t reflect.Type, path string) {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	switch t.Kind() {
-	case reflect.Slice:
+	switch {
+	case t.Kind() == reflect.Slice:
 		w.put(s.Items, t.Elem(), path+"[]")
-	case reflect.Map:
+	case t.Kind() == reflect.Map:
 		w.put(s.AdditionalProperties, t.Elem(), path+".*")
-	case reflect.Struct:
+	case isSection(t):
 		if s.Properties == nil {
 			return
 		}
@@ -83,7 +90,7 @@ func (w descriptions) put(s *jsonschema.Schema, t reflect.Type, path string) {
 				s.Required = append(s.Required, f.name)
 			}
 			w.put(below, t.Field(f.index).Type, at)
-			if t.Field(f.index).Type.Kind() == reflect.Struct {
+			if isSection(t.Field(f.index).Type) {
 				// A section whose keys are all commented out is null, which is the same as no section.
 				below.Type, below.Extras = "", map[string]any{"type": []string{"object", "null"}}
 			}
@@ -120,8 +127,11 @@ func (r rule) constrain(s *jsonschema.Schema, t reflect.Type) {
 	if known := choices(r.is); known != nil {
 		s.Enum = anys(known)
 	}
-	if r.is == "name" {
+	switch r.is {
+	case "name":
 		s.Pattern = namePattern
+	case "anchor":
+		s.Pattern = anchorPattern
 	}
 }
 

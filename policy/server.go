@@ -1,5 +1,7 @@
 package policy
 
+import "slices"
+
 // Server is the HTTP side: the webhook, health, metrics and the API that the command line reads.
 type Server struct {
 	// Listen is the address, default 127.0.0.1:9095. An address that is not loopback needs webhook auth,
@@ -39,8 +41,38 @@ type WebhookAuth struct {
 	AllowAnonymous bool `yaml:"allow_anonymous"`
 }
 
-// APIAuth is who may use the API. The rules are those of [WebhookAuth].
+// APIAuth is who may use the API. With nothing set it answers this machine, and whoever shows a client certificate.
 type APIAuth struct {
+	// Operators are people (or their tools) with names and rights. What they order is recorded under their name.
+	Operators []Operator `yaml:"operators"`
+	// BearerTokens may read, and nothing else.
 	BearerTokens     []Secret `yaml:"bearer_tokens" rule:"minlen=16"`
 	BearerTokenFiles []string `yaml:"bearer_token_files" rule:"into=BearerTokens;minlen=16"`
+}
+
+// Operator is somebody who may use the API, and for what.
+type Operator struct {
+	// Name is what the record says, unique. Required.
+	Name string `yaml:"name" rule:"need=alice;name"`
+	// Token is accepted in "Authorization: Bearer …", at least 16 characters. Required, here or in TokenFile.
+	Token     Secret `yaml:"token" rule:"minlen=16"`
+	TokenFile string `yaml:"token_file" rule:"into=Token;minlen=16"`
+	// May are the rights: read; operate (pause, resume, ack, recall, override); approve. Each of the latter includes read.
+	// Default read.
+	May []string `yaml:"may" rule:"right"`
+}
+
+// The rights of an operator.
+const (
+	rightRead    = "read"    // see incidents, alerts and the state of everything
+	rightOperate = "operate" // pause, resume, ack, recall, override
+	rightApprove = "approve" // say yes or no to a fix that waits for it
+)
+
+// rights are the rights that may can name.
+func rights() []string { return []string{rightRead, rightOperate, rightApprove} }
+
+// Can says whether an operator has a right. Whoever has any may read.
+func (o Operator) Can(right string) bool {
+	return slices.Contains(o.May, right) || right == rightRead && len(o.May) > 0
 }

@@ -57,6 +57,21 @@ func showURL(s string) string {
 	return quote(scheme + rest)
 }
 
+// anchorProblem says what is wrong with a place that is asked whether we reach it, host:port or an http(s) URL, or "".
+func anchorProblem(value, written string) string {
+	if strings.Contains(value, "://") {
+		if u, err := url.Parse(value); err == nil && u.User != nil {
+			return "has a user or password in it, which would be seen wherever the URL is shown: take it out, every answer below 500 will do"
+		}
+		return urlProblem(value, written, false, "http", "https")
+	}
+	host, port, err := net.SplitHostPort(value)
+	if n, _ := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || host == "" || strings.ContainsAny(host, " /@?#") {
+		return "expected host:port such as gateway.example.com:443, or a URL such as https://host/path, got " + showURL(written)
+	}
+	return ""
+}
+
 // addressProblem says what is wrong with an address to listen on, or "".
 func addressProblem(addr, written string) string {
 	host, port, err := net.SplitHostPort(addr)
