@@ -21,6 +21,7 @@ const maxDepth = 64
 const (
 	SourceWebhook string = "webhook"
 	SourceAPI     string = "api"
+	SourceSelf    string = "self" // about Firebreak itself
 )
 
 // Body is one webhook body of version 4, validated and cut into its alerts. The status of the body and its

@@ -47,5 +47,6 @@ func (c *cache) put(st *State) {
 func (s *State) clone() *State {
 	c := *s
 	c.Alerts, c.Looks, c.Fixes = slices.Clone(s.Alerts), slices.Clone(s.Looks), slices.Clone(s.Fixes)
+	c.Approvals = slices.Clone(s.Approvals)
 	return &c
 }

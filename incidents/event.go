@@ -41,14 +41,25 @@ const (
 	NotOurs       Kind = "not_ours"  // it had expired, or somebody changed it: left alone
 	RevertInDoubt Kind = "revert_in_doubt"
 	Escalated     Kind = "escalated" // a person is needed
-	Closed        Kind = "closed"    // the end, with exactly one outcome
+
+	Asked      Kind = "asked"      // approval is asked for one plan
+	Approved   Kind = "approved"   // a person said yes to exactly that plan
+	Denied     Kind = "denied"     // a person said no
+	Expired    Kind = "expired"    // nobody answered in time
+	Voided     Kind = "voided"     // the plan is another one now, or the alert resolved: the asking is withdrawn
+	Acked      Kind = "acked"      // a person acknowledged what was done, which lifts what waits for that
+	Overridden Kind = "overridden" // a person lets the next change pass the brakes
+	Recalled   Kind = "recalled"   // a person wants the change taken back now
+
+	Closed Kind = "closed" // the end, with exactly one outcome
 )
 
 // known says whether this build gives the kind a meaning.
 func (k Kind) known() bool {
 	switch k {
 	case Opened, AlertSeen, Observed, Decided, Refused, Intended, Issuing, Applied, NotApplied, InDoubt, GaveUp, Verified, Held,
-		Adjusting, Adjusted, Regressed, Reverting, Reverted, NotOurs, RevertInDoubt, Escalated, Closed:
+		Adjusting, Adjusted, Regressed, Reverting, Reverted, NotOurs, RevertInDoubt, Escalated, Closed,
+		Asked, Approved, Denied, Expired, Voided, Acked, Overridden, Recalled:
 		return true
 	}
 	return false
@@ -73,7 +84,7 @@ const (
 	OutcomeStale         Outcome = "stale"          // too old to act on when it was read
 )
 
-// Event is one line of an incident's record. Which of the pointers is set depends on Kind; at most one is.
+// Event is one line of an incident's record. Which of the pointers is set depends on Kind.
 type Event struct {
 	V    int       `json:"v"`
 	Kind Kind      `json:"kind"`
@@ -91,6 +102,13 @@ type Event struct {
 	Receipt   *remediations.Receipt  `json:"receipt,omitempty"`
 	Judgement *Judgement             `json:"judgement,omitempty"`
 	Closing   *Closing               `json:"closing,omitempty"`
+	Asking    *Asking                `json:"asking,omitempty"`
+	// Person is who said it, where a person did.
+	Person *Person `json:"person,omitempty"`
+	// Plan is the hash of the plan that a decision, an answer or an asking's end is about.
+	Plan string `json:"plan,omitempty"`
+	// Until is when what a person said counts no more.
+	Until time.Time `json:"until,omitzero"`
 	// Due is when this record must be looked at again, if nothing happens before.
 	Due time.Time `json:"due,omitzero"`
 	// Note is for people: the error, or why.
@@ -123,12 +141,22 @@ type Decision struct {
 	Verdict  Verdict    `json:"verdict"`
 	Reason   string     `json:"reason"`
 	Evidence []Evidence `json:"evidence,omitempty"`
-	// Until is when to look again, with Wait.
+	// Until is when to look again, with Wait; with Act, when to look a second time, so that both looks can agree.
 	Until time.Time `json:"until,omitzero"`
 	// Step is the change that Act asks for.
 	Step *remediations.Step `json:"step,omitempty"`
 	// Verify is how the change will be judged.
 	Verify *Verify `json:"verify,omitempty"`
+	// Rule is the rule that held, in words, with the limits that it compared with. Empty: there were no numbers to apply one to.
+	Rule string `json:"rule,omitempty"`
+	// Others are what else was considered, and why not.
+	Others []Other `json:"others,omitempty"`
+}
+
+// Other is a cause that was considered and did not hold, or what would have been done about it.
+type Other struct {
+	Name string `json:"name"`
+	Why  string `json:"why"`
 }
 
 // Evidence is one fact that a decision rests on, in numbers and in words.

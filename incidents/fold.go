@@ -18,13 +18,16 @@ func Fold(events []Event) *State {
 // build wrote them, and a newer build acts on them.
 func (s *State) Apply(e Event) {
 	s.Events++
+	if !e.Kind.known() || e.V > Version {
+		s.Newer = true
+	}
 	if !e.Kind.known() {
 		return
 	}
 	if !e.Due.IsZero() {
 		s.Due = e.Due
 	}
-	if s.applyAlert(e) || s.applyThought(e) {
+	if s.applyAlert(e) || s.applyThought(e) || s.applyPerson(e) {
 		return
 	}
 	if f := s.Fix(); f != nil {
@@ -70,9 +73,9 @@ func (s *State) applyThought(e Event) bool {
 			f.Presence = *e.Presence
 		}
 	case Decided:
-		s.Decision, s.Refusal = e.Decision, nil
+		s.Decision, s.Plan, s.Refusal = e.Decision, e.Plan, nil
 	case Refused:
-		s.Refusal = e.Refusal
+		s.refuse(e)
 		if s.Stage == Planned {
 			s.settle(s.Fix(), e, "")
 		}
@@ -87,7 +90,9 @@ func (s *State) applyThought(e Event) bool {
 			f.Verify = *s.Decision.Verify
 		}
 		s.Fixes = append(s.Fixes, f)
-		s.Stage, s.Refusal = Planned, nil
+		s.Stage, s.Refusal, s.Override, s.Recall = Planned, nil, nil, nil
+		s.refusedFor = ""
+		s.Asking, s.Approvals = nil, nil
 	default:
 		return false
 	}
@@ -177,4 +182,12 @@ func (s *State) applyAdjusted(f *Fix, e Event) {
 func (s *State) settle(f *Fix, e Event, outcome Outcome) {
 	s.Stage, f.Times.Ended = Settled, e.At
 	f.Outcome = outcome
+}
+
+// refuse keeps since when it has been the same no.
+func (s *State) refuse(e Event) {
+	s.Refusal = e.Refusal
+	if e.Refusal != nil && e.Refusal.Reason != s.refusedFor {
+		s.refusedFor, s.RefusedSince = e.Refusal.Reason, e.At
+	}
 }

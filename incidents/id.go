@@ -53,6 +53,11 @@ func (id ID) Handler() string {
 // Key is the id as tokens, as the agenda and the subject use it.
 func (id ID) Key() string { return strings.ReplaceAll(string(id), "-", ".") }
 
+// KeyPrefix is what the keys of all incidents of a handler's target begin with.
+func KeyPrefix(handler, target string) string {
+	return handler + "." + targetHash(handler, target) + "."
+}
+
 // IDOfKey is the id of a [ID.Key].
 func IDOfKey(key string) (ID, error) {
 	id, err := ParseID(strings.ReplaceAll(key, ".", "-"))

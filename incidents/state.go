@@ -10,7 +10,7 @@ import (
 
 // Stage is where an incident stands. Every stage has an exit by time.
 //
-//	looking ─▶ intended ─▶ issuing ─▶ standing ─▶ held ─▶ (adjusting ─▶ held)* ─▶ reverting ─▶ settled ─▶ closed
+//	looking (─▶ asked ─▶ looking)* ─▶ intended ─▶ issuing ─▶ standing ─▶ held ─▶ (adjusting ─▶ held)* ─▶ reverting ─▶ settled ─▶ closed
 //	   ▲           │          ├▶ in_doubt ─▶ standing │ settled                       ├▶ revert_in_doubt
 //	   └─ settled ◀┴──────────┴▶ settled                                             └▶ settled
 type Stage string
@@ -18,6 +18,7 @@ type Stage string
 // The stages.
 const (
 	Looking      Stage = "looking"       // nothing of ours stands, nothing is under way
+	Waiting      Stage = "waiting"       // asked: people must approve the plan
 	Planned      Stage = "planned"       // intended: the change is decided on, armed and not sent
 	Sending      Stage = "sending"       // issuing: it may have been sent
 	Doubtful     Stage = "doubtful"      // it was sent, and nobody has confirmed it
@@ -40,10 +41,25 @@ type State struct {
 	Alerts   []alerts.Alert
 	Looks    []Look
 	Decision *Decision
-	// Refusal is the last no, until something goes on.
-	Refusal *Refusal
+	// Plan is the hash of the plan of Decision; "" if it asks for no change.
+	Plan string
+	// Refusal is the last no, until something goes on. RefusedSince is since when it has been that same no.
+	Refusal      *Refusal
+	RefusedSince time.Time
+	refusedFor   remediations.Reason
 	// Escalated is set once a person was called.
 	Escalated bool
+	// Asking is what approval is asked for, nil if for nothing; Approvals are those who said yes, Denial who said no last.
+	Asking    *Asking
+	Approvals []Said
+	Denial    *Said
+	// DeniedPlan is the hash that was denied last. Askings counts all of them.
+	DeniedPlan string
+	Askings    int
+	// Acked, Override and Recall are the last of their kind. An override counts for one change.
+	Acked, Override, Recall *Said
+	// Newer says that a newer build wrote something that this one does not understand: no change is begun on such a record.
+	Newer bool
 	// Fixes are the changes of this incident in order; the last one is the present one.
 	Fixes   []Fix
 	Closing *Closing

@@ -13,14 +13,21 @@ import (
 // ErrConflict says that somebody else appended to the record first: load it again and think again.
 var ErrConflict = bus.ErrConflict
 
-// Store keeps records on the bus: one subject for each incident, one message for each append.
+// Log is where records are kept: see [bus.Bus], which is one.
+type Log interface {
+	AppendIf(ctx context.Context, subject string, last uint64, data []byte) (uint64, error)
+	Last(ctx context.Context, stream, subject string) (bus.Msg, error)
+	Load(ctx context.Context, stream, subject string) ([]bus.Msg, error)
+}
+
+// Store keeps records in a log: one subject for each incident, one message for each append.
 type Store struct {
-	bus   *bus.Bus
+	bus   Log
 	known cache
 }
 
-// NewStore keeps records on b.
-func NewStore(b *bus.Bus) *Store { return &Store{bus: b} }
+// NewStore keeps records in l.
+func NewStore(l Log) *Store { return &Store{bus: l} }
 
 // Load is an incident's present state. bus.ErrNotFound if there is no such incident.
 func (s *Store) Load(ctx context.Context, id ID) (*State, error) {

@@ -16,6 +16,12 @@ func (e Event) Words() string {
 	if w := e.fixWords(); w != "" {
 		return w
 	}
+	if e.Person != nil {
+		return e.personWords()
+	}
+	if e.Kind == Asked && e.Asking != nil {
+		return askingWords(*e.Asking)
+	}
 	if e.Kind == Closed && e.Closing != nil {
 		return fmt.Sprintf("%s: %s", e.Closing.Outcome, e.Closing.Words)
 	}
@@ -152,4 +158,26 @@ func (s *State) Summary() Summary {
 		sum.Outcome, sum.Words = s.Closing.Outcome, s.Closing.Words
 	}
 	return sum
+}
+
+func (e Event) personWords() string {
+	what := map[Kind]string{Approved: "approved by", Denied: "denied by", Acked: "acknowledged by",
+		Overridden: "the brakes are overridden by", Recalled: "taken back at the wish of"}[e.Kind]
+	if what == "" {
+		what = strings.ReplaceAll(string(e.Kind), "_", " ") + " by"
+	}
+	words := what + " " + e.Person.String()
+	if e.Note != "" {
+		words += ": " + e.Note
+	}
+	return words
+}
+
+func askingWords(a Asking) string {
+	people := "one person"
+	if a.Need > 1 {
+		people = fmt.Sprintf("%d different people", a.Need)
+	}
+	return fmt.Sprintf("approval of %s is asked for until %s: %s on %s → %s for at most %s (class %s, plan %.12s)",
+		people, a.Until.UTC().Format("15:04:05Z"), a.Step.Fix, a.Step.Service, a.Step.Edge, a.Step.Limit, a.Class, a.Plan)
 }
