@@ -1,6 +1,6 @@
 // Package remediations is the contract of a fix: one bounded, reversible change to one target. Each kind of
-// thing that can be changed is a folder below. What no fix may pass, whoever asks for it, is in the
-// [Ledger]: it is outside of the handlers and holds for all of them.
+// thing that can be changed is a folder below. What no fix may pass, whoever asks for it, is in
+// the folders ledger and guard: they are outside of the handlers and hold for all of them.
 package remediations
 
 import (
@@ -50,8 +50,12 @@ type Step struct {
 // Order is a step on its way to the target: who orders it, and until when it may still be carried out.
 type Order struct {
 	Step
+	// Plan is the hash of the plan that was decided on (see incidents.PlanHash). What is sent is what was decided.
+	Plan string `json:"plan,omitempty"`
 	// Action is the identity of this one change: deterministic, carried to the target in whatever form it takes.
 	Action string `json:"action"`
+	// Override names who let this change pass the brakes; empty: nobody.
+	Override string `json:"override,omitempty"`
 	// Incident is the record that this change belongs to.
 	Incident string `json:"incident"`
 	// Fence is the ledger's fence number: it never falls for one failure domain.
@@ -91,6 +95,11 @@ type Presence struct {
 	// has no instances that answer for themselves.
 	Obeying   int `json:"obeying,omitempty"`
 	Instances int `json:"instances,omitempty"`
+	// Clock is the target's own time when it answered; zero where it does not say. ClockWithin is how coarse it is.
+	Clock       time.Time       `json:"clock,omitzero"`
+	ClockWithin policy.Duration `json:"clock_within,omitzero"`
+	// OwnerPaused says in words that who manages the target has paused it: a person is working there. Empty: not paused.
+	OwnerPaused string `json:"owner_paused,omitempty"`
 	// Detail is for people, e.g. who holds it.
 	Detail string `json:"detail,omitempty"`
 }
