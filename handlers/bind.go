@@ -18,6 +18,7 @@ const looksKept = 20
 type Bound struct {
 	name    string
 	target  func(alerts.Alert) (Target, bool)
+	targets func() []Target
 	observe func(ctx context.Context, target string) (json.RawMessage, error)
 	decide  func(scene) (incidents.Decision, error)
 	judge   func(scene) (incidents.Judgement, error)
@@ -35,7 +36,7 @@ type scene struct {
 func Bind[O any](h Handler[O]) *Bound {
 	return &Bound{
 		name:   h.Name(),
-		target: h.Target,
+		target: h.Target, targets: h.Targets,
 		observe: func(ctx context.Context, target string) (json.RawMessage, error) {
 			o, err := h.Observe(ctx, target)
 			seen, unwritable := json.Marshal(o)
@@ -72,11 +73,20 @@ func decode[O any](s scene) (Case[O], error) {
 	if c.After, err = decodeLooks[O](after); err != nil {
 		return c, err
 	}
-	if f := s.state.Fix(); f != nil && s.state.Stage != incidents.Settled {
+	if f := s.state.Fix(); f != nil && underWay(s.state) {
 		c.Step = &Stood{Fix: f.Order.Fix, Since: f.Times.Applied, Released: f.Presence.Released,
 			ReleasedAt: f.Times.Released, Until: f.Times.Applied.Add(f.Verify.Within.D())}
 	}
 	return c, nil
+}
+
+// underWay says that the last change has been begun and has not ended.
+func underWay(st *incidents.State) bool {
+	switch st.Stage {
+	case incidents.Looking, incidents.Waiting, incidents.Settled, incidents.Ended:
+		return false
+	}
+	return true
 }
 
 // splitLooks parts the looks at the moment when the present change was issued. What was seen while an earlier change stood
@@ -84,7 +94,7 @@ func decode[O any](s scene) (Case[O], error) {
 func splitLooks(st *incidents.State) (before, after []incidents.Look) {
 	var since, issued time.Time
 	for i, f := range st.Fixes {
-		standing := i == len(st.Fixes)-1 && st.Stage != incidents.Settled
+		standing := i == len(st.Fixes)-1 && underWay(st)
 		if standing {
 			issued = f.Times.Issued
 		} else {

@@ -11,6 +11,7 @@ import (
 	"github.com/firebreak-sre/firebreak/internal/failpoint"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
+	"github.com/firebreak-sre/firebreak/remediations/ledger"
 	"github.com/rs/zerolog"
 )
 
@@ -25,8 +26,9 @@ type run struct {
 	fresh bool
 }
 
-// carry moves an incident on until it has to wait, and enters in the agenda until when.
-func (l *Loop) carry(ctx context.Context, key string) error {
+// Carry moves an incident on until it has to wait, and enters in the agenda until when. Any number of workers may carry the same
+// one at the same time: the record lets one of them go on.
+func (l *Loop) Carry(ctx context.Context, key string) error {
 	id, err := incidents.IDOfKey(key)
 	if err != nil {
 		return err
@@ -81,7 +83,16 @@ func (r *run) putDown(ctx context.Context, key string) error {
 
 // release gives the ledger's lock back. It is safe to repeat, so it needs no event of its own.
 func (r *run) release(ctx context.Context) error {
-	return r.cfg.Ledger.Release(ctx, r.st.ID.String(), r.st.Domain, r.now())
+	end := ledger.End{Incident: r.st.ID.String(), Domain: r.st.Domain}
+	if f := r.st.Fix(); f != nil {
+		end.Fence, end.Unused = f.Order.Fence, f.Times.Issued.IsZero()
+		end.Doubt = f.Outcome == incidents.OutcomeUnknown
+		end.Class = remediations.ClassP2 // what is no longer known is treated as the riskiest
+		if rem, ok := r.remediation(f.Order.Remediation); ok {
+			end.Class = rem.Bounds(f.Order.Step).Class
+		}
+	}
+	return r.cfg.Ledger.Release(ctx, end, r.now())
 }
 
 // move makes one transition after the other until one says to wait.
@@ -105,6 +116,8 @@ func (r *run) transition(ctx context.Context) (again bool, err error) {
 			return false, err
 		}
 		return r.look(ctx)
+	case incidents.Waiting:
+		return r.answer(ctx)
 	case incidents.Planned:
 		return r.issue(ctx)
 	case incidents.Sending, incidents.Doubtful:
@@ -137,7 +150,7 @@ func (r *run) append(ctx context.Context, events ...incidents.Event) error {
 func (l *Loop) append(ctx context.Context, st *incidents.State, events ...incidents.Event) error {
 	now := l.cfg.Now().UTC()
 	for i := range events {
-		events[i].V, events[i].By = incidents.Version, l.cfg.Bus.Name()
+		events[i].V, events[i].By = incidents.Version, l.name
 		if events[i].At.IsZero() {
 			events[i].At = now // a look has its own time: when it was begun
 		}

@@ -20,6 +20,8 @@ type Target struct {
 	Name string `json:"name"`
 	// Domain is the failure domain that the limits count in.
 	Domain string `json:"domain"`
+	// Zone is what fails together with it: too many sick targets in one zone stop all changes there.
+	Zone string `json:"zone,omitempty"`
 	// Mode is the strictest of the handler's and the target's own.
 	Mode policy.Mode `json:"mode"`
 }
@@ -29,6 +31,8 @@ type Handler[O any] interface {
 	Name() string
 	// Target says what an alert is about; false if it is none of this handler's business.
 	Target(a alerts.Alert) (Target, bool)
+	// Targets are all that the policy names, whether anything is wrong there or not.
+	Targets() []Target
 	// Observe looks at the live system, reads only, and returns within the context's deadline. A part that could not be
 	// read is said in O, never guessed. An error means that nothing could be read; O is recorded all the same, and says it too.
 	Observe(ctx context.Context, target string) (O, error)

@@ -40,22 +40,19 @@ func (r *run) look(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	// The decision is derived from the record as it will be with this look in it.
-	seen := *r.st
-	seen.Apply(observed)
-	d, err := r.h.decide(scene{target: r.target, state: &seen, busy: r.others(), now: observed.At})
+	t, err := r.think(observed)
 	if err != nil {
 		return false, err
 	}
-	return r.follow(ctx, observed, d)
+	return r.follow(ctx, t)
 }
 
 // follow does what a decision asks for.
-func (r *run) follow(ctx context.Context, observed incidents.Event, d incidents.Decision) (bool, error) {
-	decided := incidents.Event{Kind: incidents.Decided, Decision: &d}
+func (r *run) follow(ctx context.Context, t thought) (bool, error) {
+	observed, decided, d := t.observed, t.decided, t.decision
 	switch d.Verdict {
 	case incidents.Act:
-		return r.guard(ctx, []incidents.Event{observed, decided}, d)
+		return r.guard(ctx, t)
 	case incidents.Page:
 		decided.Due = r.later()
 		events := []incidents.Event{observed, decided}
@@ -80,6 +77,9 @@ func (r *run) givenUp() bool {
 	if f == nil {
 		return false
 	}
+	if r.st.Recall != nil {
+		return true
+	}
 	switch f.Outcome {
 	case incidents.OutcomeIneffective, incidents.OutcomeWorse, incidents.OutcomeRegressed, incidents.OutcomeUnknown:
 		return true
@@ -90,7 +90,7 @@ func (r *run) givenUp() bool {
 // handOver calls a person for an incident that has had its fixes and goes on, once.
 func (r *run) handOver(ctx context.Context, due time.Time) error {
 	r.st.Due = due
-	if r.st.Escalated {
+	if r.st.Escalated || r.st.Recall != nil {
 		return nil
 	}
 	return r.append(ctx, incidents.Event{Kind: incidents.Escalated, Due: due.UTC(),
@@ -153,6 +153,9 @@ func (r *run) refuse(ctx context.Context, events []incidents.Event, no incidents
 	due := no.Until
 	if !due.After(r.now()) {
 		due = r.later()
+	}
+	if r.st.Stage == incidents.Waiting {
+		events = append(events, incidents.Event{Kind: incidents.Voided, Plan: r.st.Asking.Plan, Note: "refused: " + no.Words})
 	}
 	return r.append(ctx, append(events, incidents.Event{Kind: incidents.Refused, Refusal: &no, Due: due})...)
 }

@@ -16,16 +16,19 @@ import (
 // workers is how many incidents are carried at once on one replica.
 const workers = 16
 
-// Config is what a [Loop] works with. All fields are required.
+// Config is what a [Loop] works with. All fields are required but Now and Approvals.
 type Config struct {
-	Bus      *bus.Bus
 	Handlers []*Bound
 	// Remediations by the name that steps use.
 	Remediations map[string]remediations.Remediation
-	Ledger       *remediations.Ledger
-	Limits       policy.Limits
-	Metrics      *Metrics
-	Log          zerolog.Logger
+	Ledger       Ledger
+	Gate         Gate
+	Permits      Permits
+	// Approvals says who must agree to what. Nil: nobody can, so what needs it is refused.
+	Approvals Approvals
+	Limits    policy.Limits
+	Metrics   *Metrics
+	Log       zerolog.Logger
 	// Now is the clock; nil is the machine's.
 	Now func() time.Time
 }
@@ -34,41 +37,59 @@ type Config struct {
 // the record and in the agenda; it can be killed at any instant and be started anywhere else.
 type Loop struct {
 	cfg    Config
-	store  *incidents.Store
-	agenda *bus.Agenda
+	name   string // this replica's, in the record
+	store  Records
+	agenda Agenda
+	surge  surge
 }
 
-// NewLoop makes a loop; it starts nothing.
-func NewLoop(ctx context.Context, cfg Config) (*Loop, error) {
-	agenda, err := cfg.Bus.Agenda(ctx, "agenda")
-	if err != nil {
-		return nil, err
-	}
+// NewLoop makes a loop on records and an agenda of any kind; it starts nothing. [Loop.Run] works it on a bus; who has a clock of
+// his own calls [Loop.Enter] and [Loop.Carry].
+func NewLoop(cfg Config, name string, records Records, agenda Agenda) *Loop {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Loop{cfg: cfg, store: incidents.NewStore(cfg.Bus), agenda: agenda}, nil
+	return &Loop{cfg: cfg, name: name, store: records, agenda: agenda}
 }
 
-// Run works until parent ends and what was in hand has been put down safely.
-func (l *Loop) Run(parent context.Context) error {
+// Runner is a loop on a bus.
+type Runner struct {
+	*Loop
+	bus    *bus.Bus
+	agenda *bus.Agenda
+}
+
+// NewRunner makes a loop on a bus; it starts nothing.
+func NewRunner(ctx context.Context, cfg Config, b *bus.Bus) (*Runner, error) {
+	agenda, err := b.Agenda(ctx, AgendaName)
+	if err != nil {
+		return nil, err
+	}
+	return &Runner{Loop: NewLoop(cfg, b.Name(), incidents.NewStore(b), agenda), bus: b, agenda: agenda}, nil
+}
+
+// AgendaName is the agenda of all handlers.
+const AgendaName = "agenda"
+
+// Run works until parent ends and what was in hand has been put down safely. What should have ended while nobody looked is
+// ended first: no alert is read before.
+func (l *Runner) Run(parent context.Context) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
+	l.EndOverdue(ctx)
 	var wg sync.WaitGroup
-	prefixes := make([]string, 0, len(l.cfg.Handlers))
 	for _, h := range l.cfg.Handlers {
-		prefixes = append(prefixes, h.name+".")
 		wg.Go(func() {
 			w := bus.Work{Stream: bus.Alerts, Durable: "handler_" + h.name}
-			err := l.cfg.Bus.Work(ctx, w, func(ctx context.Context, m bus.Msg) error { return l.take(ctx, h, m) })
+			err := l.bus.Work(ctx, w, func(ctx context.Context, m bus.Msg) error { return l.take(ctx, h, m) })
 			if err != nil {
 				cancel(fmt.Errorf("read alerts for %s: %w", h.name, err))
 			}
 		})
 	}
-	if len(prefixes) > 0 {
+	if prefixes := l.prefixes(); len(prefixes) > 0 {
 		wg.Go(func() {
-			if err := l.agenda.Run(ctx, workers, prefixes, l.carry); err != nil {
+			if err := l.agenda.Run(ctx, workers, prefixes, l.Carry); err != nil {
 				cancel(fmt.Errorf("run the agenda: %w", err))
 			}
 		})
@@ -79,6 +100,15 @@ func (l *Loop) Run(parent context.Context) error {
 		return nil
 	}
 	return context.Cause(ctx)
+}
+
+// prefixes are those of the agenda's keys that belong to our handlers.
+func (l *Loop) prefixes() []string {
+	out := make([]string, 0, len(l.cfg.Handlers))
+	for _, h := range l.cfg.Handlers {
+		out = append(out, h.name+".")
+	}
+	return out
 }
 
 func (l *Loop) handler(name string) *Bound {

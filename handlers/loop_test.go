@@ -33,7 +33,7 @@ func TestFixIsAppliedVerifiedGivenBackAndClosed(t *testing.T) {
 	if want := []int{50, 90}; !slices.Equal(s.world.shares, want) {
 		t.Errorf("shares given back %v, want %v", s.world.shares, want)
 	}
-	want := []incidents.Kind{incidents.Opened, incidents.Decided, incidents.Intended, incidents.Issuing, incidents.Applied,
+	want := []incidents.Kind{incidents.Opened, incidents.Decided, incidents.Decided, incidents.Intended, incidents.Issuing, incidents.Applied,
 		incidents.Verified, incidents.Held, incidents.Adjusting, incidents.Adjusted, incidents.Adjusting, incidents.Adjusted,
 		incidents.Reverting, incidents.Reverted}
 	if got := s.kinds(st); len(got) < len(want) || !slices.Equal(got[:len(want)], want) {

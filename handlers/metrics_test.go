@@ -18,8 +18,8 @@ func TestMetricsAreNamedWell(t *testing.T) {
 	m.damaged.WithLabelValues("family").Inc()
 	m.age.WithLabelValues("family").Observe(1)
 	families, err := reg.Gather()
-	if err != nil || len(families) != 7 {
-		t.Fatalf("gathered %d families, %v, want 7", len(families), err)
+	if err != nil || len(families) != 8 {
+		t.Fatalf("gathered %d families, %v, want 8", len(families), err)
 	}
 	problems, err := promlint.NewWithMetricFamilies(families).Lint()
 	if err != nil || len(problems) > 0 {

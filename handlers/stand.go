@@ -17,6 +17,8 @@ func (r *run) verify(ctx context.Context) (bool, error) {
 	switch {
 	case !now.Before(hardEnd(f)):
 		return true, r.beginRevert(ctx, "its time limit has come")
+	case r.st.Recall != nil:
+		return true, r.beginRevert(ctx, "at the wish of "+r.st.Recall.Person.String()+": "+r.st.Recall.Why)
 	case !r.st.Firing():
 		return true, r.append(ctx, incidents.Event{Kind: incidents.Held, Note: "the alert resolved; giving the change back", Due: now})
 	case r.needsRenewal(f, now):
@@ -61,6 +63,8 @@ func (r *run) hold(ctx context.Context) (bool, error) {
 	switch {
 	case !now.Before(hardEnd(f)):
 		return true, r.beginRevert(ctx, "its time limit has come")
+	case r.st.Recall != nil:
+		return true, r.beginRevert(ctx, "at the wish of "+r.st.Recall.Person.String()+": "+r.st.Recall.Why)
 	case f.Regressed && !r.st.Firing():
 		return true, r.beginRevert(ctx, "the alert resolved")
 	case r.needsRenewal(f, now):

@@ -17,15 +17,13 @@ import (
 func (l *Loop) take(ctx context.Context, h *Bound, m bus.Msg) error {
 	var retry error
 	var woken []incidents.ID
+	var read []alerts.Alert
 	err := alerts.ReadRecord(m.Data, func(_ int, a alerts.Alert) error {
+		read = append(read, a)
 		if retry != nil {
 			return nil
 		}
-		target, ok := h.target(a)
-		if !ok {
-			return nil
-		}
-		id, err := l.enter(ctx, h, target, a)
+		id, err := l.enterFor(ctx, h, a)
 		if id != "" {
 			l.agenda.Nudge(id.Key())
 			woken = append(woken, id)
@@ -33,6 +31,7 @@ func (l *Loop) take(ctx context.Context, h *Bound, m bus.Msg) error {
 		retry = err
 		return nil
 	})
+	l.countAlerts(ctx, h, read)
 	if err != nil {
 		l.cfg.Metrics.damaged.WithLabelValues(h.name).Inc()
 		l.cfg.Log.Error().Err(err).Str("handler", h.name).Uint64("message", m.Seq).Msg("a line of the journal cannot be read")
@@ -40,6 +39,24 @@ func (l *Loop) take(ctx context.Context, h *Bound, m bus.Msg) error {
 	err = errors.Join(retry, l.enterAgenda(ctx, woken))
 	failpoint.Hit("take:after")
 	return err
+}
+
+// Enter is what a delivered alert means to one handler, without a journal and without an agenda. It returns the incident that must be
+// looked at now, "" if none.
+func (l *Loop) Enter(ctx context.Context, handler string, a alerts.Alert) (incidents.ID, error) {
+	h := l.handler(handler)
+	if h == nil {
+		return "", fmt.Errorf("no handler %q runs here", handler)
+	}
+	return l.enterFor(ctx, h, a)
+}
+
+func (l *Loop) enterFor(ctx context.Context, h *Bound, a alerts.Alert) (incidents.ID, error) {
+	target, ok := h.target(a)
+	if !ok {
+		return "", nil
+	}
+	return l.enter(ctx, h, target, a)
 }
 
 // enter opens, joins or passes over. It returns the incident that must be looked at now, "" if none.

@@ -14,6 +14,8 @@ import (
 	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
+	"github.com/firebreak-sre/firebreak/remediations/guard"
+	"github.com/firebreak-sre/firebreak/remediations/ledger"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 )
@@ -38,9 +40,13 @@ type world struct {
 	answer error
 	refuse bool
 	deaf   bool
-	mute   bool // Check cannot tell
-	apart  bool // targets do not see each other's changes; set before the loop runs
-	rigid  bool // it can be neither renewed nor ramped; set before the loop runs
+	mute   bool               // Check cannot tell
+	apart  bool               // targets do not see each other's changes; set before the loop runs
+	rigid  bool               // it can be neither renewed nor ramped; set before the loop runs
+	class  remediations.Class // of the change; A if empty
+	fix    string             // what the handler asks for; open if empty
+	// targets are those that the policy names; set before the loop runs.
+	targets []Target
 }
 
 func newWorld() *world { return &world{sick: true, cures: true, effects: map[string]int{}} }
@@ -68,7 +74,13 @@ func (w *world) look() seen {
 
 // Bounds are those of a change that can be anything a test needs.
 func (w *world) Bounds(remediations.Step) remediations.Bounds {
-	return remediations.Bounds{Class: remediations.ClassA, MaxLimit: 5 * time.Minute, Adjusts: !w.rigid}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	class := w.class
+	if class == "" {
+		class = remediations.ClassA
+	}
+	return remediations.Bounds{Class: class, MaxLimit: 5 * time.Minute, Adjusts: !w.rigid}
 }
 
 func (w *world) Check(_ context.Context, o remediations.Order) (remediations.Presence, error) {
@@ -143,8 +155,10 @@ func (f family) Target(a alerts.Alert) (Target, bool) {
 	if domain == "" {
 		domain = name
 	}
-	return Target{Name: name, Domain: domain, Mode: f.mode}, name != ""
+	return Target{Name: name, Domain: domain, Zone: "all", Mode: f.mode}, name != ""
 }
+
+func (f family) Targets() []Target { return f.w.targets }
 
 func (f family) Observe(context.Context, string) (seen, error) { return f.w.look(), nil }
 
@@ -154,8 +168,12 @@ func (f family) Decide(c Case[seen]) incidents.Decision {
 		return incidents.Decision{Cause: "well", Verdict: incidents.FalsePositive, Reason: "nothing is wrong"}
 	}
 	every := policy.Duration(5 * time.Millisecond)
-	return incidents.Decision{Cause: "sick", Verdict: incidents.Act, Reason: "it is sick",
-		Step: &remediations.Step{Remediation: "world", Service: "a", Edge: "b", Fix: "open", TTL: policy.Duration(30 * time.Second),
+	class := "open"
+	if f.w.fix != "" {
+		class = f.w.fix
+	}
+	return incidents.Decision{Cause: "sick", Verdict: incidents.Act, Reason: "it is sick", Until: c.Now.Add(every.D()),
+		Step: &remediations.Step{Remediation: "world", Service: "a", Edge: "b", Fix: class, TTL: policy.Duration(30 * time.Second),
 			Limit: policy.Duration(time.Minute), Timeout: policy.Duration(time.Second), Ramp: []int{50, 90}, Reason: "sick"},
 		Verify: &incidents.Verify{Every: every, Within: policy.Duration(300 * time.Millisecond), HoldFor: 4 * every, RampEvery: 2 * every}}
 }
@@ -183,6 +201,41 @@ type stage struct {
 	store  *incidents.Store
 	limits policy.Limits
 	mode   policy.Mode
+	// gate is what else may say no; who is asked for approval. Set before the loop runs.
+	gate      *gate
+	approvals Approvals
+	permits   Permits
+	runners   []*Runner
+}
+
+// gate says yes until a test says otherwise.
+type gate struct {
+	mu          sync.Mutex // guards the fields below
+	admit, last *remediations.NoError
+	asked       []guard.Ask
+}
+
+func (g *gate) Admit(_ context.Context, a guard.Ask) *remediations.NoError {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.asked = append(g.asked, a)
+	if a.Override {
+		return nil
+	}
+	return g.admit
+}
+
+func (g *gate) LastGate(_ context.Context, a guard.Ask) *remediations.NoError {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.asked = append(g.asked, a)
+	return g.last
+}
+
+func (g *gate) set(admit, last *remediations.NoError) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.admit, g.last = admit, last
 }
 
 func newStage(t *testing.T) *stage {
@@ -196,7 +249,10 @@ func newStage(t *testing.T) *stage {
 	budget := policy.Budget{Hour: 100, Day: 100, Concurrent: 10}
 	none := policy.Duration(0)
 	return &stage{t: t, ctx: ctx, bus: b, world: newWorld(), store: incidents.NewStore(b), mode: policy.Auto,
-		limits: policy.Limits{PerDomain: budget, Global: budget, Cooldown: &none, AlertMaxAge: policy.Duration(time.Minute)}}
+		gate: &gate{}, permits: func(_, _, service, edge, _ string) bool { return service == "a" && edge == "b" },
+		limits: policy.Limits{PerDomain: budget, PerAction: budget, Global: budget, Cooldown: &none, CooldownRisky: &none,
+			AlertMaxAge: policy.Duration(time.Minute), Chain: policy.Chain{Fixes: 100, Window: policy.Duration(time.Hour)},
+			BlastRadius: policy.BlastRadius{Targets: 100, SharePercent: 100, AlertsPerMinute: 10000, Calm: policy.Duration(time.Minute)}}}
 }
 
 // run starts n loops on the same bus, as n replicas would be, and a journal.
@@ -205,16 +261,18 @@ func (s *stage) run(n int) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	var wg sync.WaitGroup
 	for range n {
-		ledger, err := remediations.OpenLedger(ctx, s.bus, s.limits)
+		cell, err := s.bus.Cell(ctx, "ledger", "ledger")
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		loop, err := NewLoop(ctx, Config{Bus: s.bus, Handlers: []*Bound{Bind(family{w: s.world, mode: s.mode})},
-			Remediations: map[string]remediations.Remediation{"world": s.world}, Ledger: ledger, Limits: s.limits,
-			Metrics: NewMetrics(prometheus.NewRegistry()), Log: zerolog.New(zerolog.NewTestWriter(s.t)).Level(zerolog.WarnLevel)})
+		loop, err := NewRunner(ctx, Config{Handlers: []*Bound{Bind(family{w: s.world, mode: s.mode})},
+			Remediations: map[string]remediations.Remediation{"world": s.world}, Ledger: ledger.New(cell, s.limits), Limits: s.limits,
+			Gate: s.gate, Permits: s.permits, Approvals: s.approvals,
+			Metrics: NewMetrics(prometheus.NewRegistry()), Log: zerolog.New(zerolog.NewTestWriter(s.t)).Level(zerolog.WarnLevel)}, s.bus)
 		if err != nil {
 			s.t.Fatal(err)
 		}
+		s.runners = append(s.runners, loop)
 		wg.Go(func() {
 			if err := loop.Run(ctx); err != nil {
 				s.t.Errorf("the loop ended: %v", err)

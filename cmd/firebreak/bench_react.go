@@ -75,12 +75,15 @@ func (c *benchReactCmd) firebreak(ctx context.Context) (latencies, error) {
 // reactPolicy allows as many fixes as the run needs; everything else is as in any policy with one sample.
 func reactPolicy(prom, dir string, edges int) policy.Policy {
 	p := policy.Default()
-	p.Server.Listen, p.Bus.Data = "127.0.0.1:0", dir
+	p.Server.Listen = "127.0.0.1:0"
+	p.SetData(dir)
 	many := policy.Budget{Hour: 1 << 20, Day: 1 << 20, Concurrent: 1 << 20}
-	p.Limits.PerDomain, p.Limits.Global = many, many
+	p.Limits.PerDomain, p.Limits.PerAction, p.Limits.Global = many, many, many
+	p.Limits.BlastRadius = policy.BlastRadius{Targets: 1 << 20, SharePercent: 100, AlertsPerMinute: 1 << 20, Calm: policy.Duration(time.Second)}
 	h := &p.Handlers.RetryStorm
 	h.Mode, h.Alerts = policy.Auto, []string{"RetryStorm"}
 	h.Thresholds.Samples, h.Thresholds.ManyEdges = 1, 1<<20
+	h.Thresholds.ConfirmAfter = policy.Duration(10 * time.Millisecond) // the least that a policy may say
 	h.Thresholds.SampleEvery, h.Thresholds.VerifyWithin = policy.Duration(time.Minute), policy.Duration(4*time.Minute)
 	for i := range edges {
 		name := fmt.Sprintf("e%d", i)

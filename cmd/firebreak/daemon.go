@@ -28,12 +28,15 @@ import (
 
 // daemon is everything that serves, put together. This and wire.go are the only places where things are built.
 type daemon struct {
-	log      zerolog.Logger
-	policy   settings
-	bus      *bus.Bus
-	journal  *bus.Journal
-	loop     *handlers.Loop
-	reread   *receiver.Reread
+	log     zerolog.Logger
+	policy  settings
+	bus     *bus.Bus
+	journal *bus.Journal
+	kernel  *kernel
+	runner  *handlers.Runner
+	reread  *receiver.Reread
+	// beside are the parts that watch: each runs as long as everything else.
+	beside   []part
 	tellers  []*notify.Teller
 	listener net.Listener
 	server   *http.Server
@@ -61,9 +64,13 @@ func (d *daemon) build(ctx context.Context) error {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), busUsage(d.bus))
 	d.journal = d.bus.Journal()
-	if d.loop, err = newLoop(ctx, d.bus, d.policy.Policy, reg, d.log); err != nil {
+	if d.kernel, err = newKernel(ctx, d.bus, d.policy.Policy); err != nil {
 		return err
 	}
+	if d.runner, err = newRunner(ctx, d.bus, d.kernel, d.policy, reg, d.log); err != nil {
+		return err
+	}
+	d.beside = d.watchers(reg)
 	if d.tellers, err = newTellers(d.bus, d.policy.Outcomes, reg, d.log); err != nil {
 		return err
 	}
@@ -80,11 +87,34 @@ func (d *daemon) build(ctx context.Context) error {
 	return nil
 }
 
+// part is something that runs until it is told to stop.
+type part struct {
+	name string
+	run  func(context.Context) error
+}
+
+// watchers are what looks after us, and after what no webhook says.
+func (d *daemon) watchers(reg prometheus.Registerer) []part {
+	sources := make([]handlers.Source, len(d.kernel.peers))
+	for i, am := range d.policy.Alertmanagers {
+		sources[i] = handlers.Source{Alertmanager: d.kernel.peers[i], Receiver: am.Receiver}
+	}
+	parts := []part{
+		{"reconciling", handlers.NewReconciler(d.runner.Loop, sources, d.journal, 0).Run},
+		{"heartbeat", newHeartbeat(d.bus.Ready, d.policy.Guard.Heartbeat, reg, d.log).Run},
+		{"signals", func(ctx context.Context) error { return watchSignals(ctx, d.kernel.brake, d.log) }},
+	}
+	if w := d.policy.Guard.Watchdog; w != nil {
+		parts = append(parts, part{"watchdog", handlers.NewDeaf(d.runner.Loop, d.bus, d.kernel.watchdog, *w).Run})
+	}
+	return parts
+}
+
 func (d *daemon) routes(reg *prometheus.Registry) (http.Handler, error) {
 	metrics := receiver.NewMetrics(reg)
-	ams, err := newAlertmanagers(d.policy.Alertmanagers)
-	if err != nil {
-		return nil, err
+	ams := make([]receiver.Alertmanager, len(d.kernel.peers))
+	for i, am := range d.kernel.peers {
+		ams[i] = am
 	}
 	d.reread = receiver.NewReread(ams, d.journal, metrics, d.log)
 	srv := d.policy.Server
@@ -210,7 +240,10 @@ func (d *daemon) Run(ctx context.Context) error {
 			return nil
 		}
 	})
-	g.run("handlers", d.loop.Run)
+	g.run("handlers", d.runner.Run)
+	for _, p := range d.beside {
+		g.run(p.name, p.run)
+	}
 	g.run("re-reads", d.reread.Run)
 	for _, t := range d.tellers {
 		g.run("outcomes", t.Run)

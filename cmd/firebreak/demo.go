@@ -128,7 +128,8 @@ func (d *demo) start(g *group, dir string) error {
 		return err
 	}
 	p := demoPolicy(d.system.StatsURL())
-	p.Bus.Data, p.Bus.Listen, p.Bus.Token = dir, addr, policy.Secret(token)
+	p.SetData(dir)
+	p.Bus.Listen, p.Bus.Token = addr, policy.Secret(token)
 	if d.daemon, err = newDaemon(g.ctx, settings{Policy: p, name: "of the demo"}, zerolog.Nop()); err != nil {
 		return err
 	}

@@ -9,8 +9,10 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // maintenance windows name time zones, and a container from scratch has none
 
 	"github.com/alecthomas/kong"
+	"github.com/mattn/go-isatty"
 )
 
 func main() {
@@ -25,10 +27,24 @@ type cli struct {
 	Serve     serveCmd     `cmd:"" help:"Take alerts, carry incidents, tell outcomes."`
 	Demo      demoCmd      `cmd:"" help:"Show a real retry storm being answered, on this machine, in under a minute."`
 	Incidents incidentsCmd `cmd:"" help:"List, show or watch incidents of a running server."`
+	Explain   explainCmd   `cmd:"" help:"Say why an incident went as it did, and what was not done."`
 	Alerts    alertsCmd    `cmd:"" help:"List what Alertmanager sent, which it does not keep itself."`
-	Config    configCmd    `cmd:"" help:"Check a policy file, or print an example or the schema."`
-	Bench     benchCmd     `cmd:"" help:"Measure on this machine, beside a floor in the same run."`
-	Version   versionCmd   `cmd:"" help:"Print the version."`
+
+	Blocked    blockedCmd    `cmd:"" help:"Say everything that refuses changes now, and what lifts it."`
+	Budget     budgetCmd     `cmd:"" help:"Show how many changes are left in this hour and day."`
+	Pause      pauseCmd      `cmd:"" help:"Start no change for a while, everywhere or in one place."`
+	Resume     resumeCmd     `cmd:"" help:"End a pause, or all of them."`
+	KillSwitch killSwitchCmd `cmd:"" help:"on: start no change any more, anywhere. off: let it go."`
+	Ack        ackCmd        `cmd:"" help:"Say that you looked at what was done; lifts what waits for that."`
+	Act        actCmd        `cmd:"" help:"Let one change pass the brakes, on your word."`
+	Recall     recallCmd     `cmd:"" help:"Have a change taken back now."`
+	Approvals  approvalsCmd  `cmd:"" help:"List the plans that wait for a person's yes."`
+	Approve    approveCmd    `cmd:"" help:"Say yes to one plan, after reading it."`
+	Deny       denyCmd       `cmd:"" help:"Say no to one plan."`
+
+	Config  configCmd  `cmd:"" help:"Check a policy file, or print an example or the schema."`
+	Bench   benchCmd   `cmd:"" help:"Measure on this machine, beside a floor in the same run."`
+	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
 // app is what every command gets: its surroundings, so that a test can be them.
@@ -37,6 +53,9 @@ type app struct {
 	env    func(string) (string, bool)
 	stdout io.Writer
 	stderr io.Writer
+	stdin  io.Reader
+	// terminal says that a person sits at stdin, who can be asked.
+	terminal bool
 }
 
 // exitError ends the program with a code, after what had to be said has been said.
@@ -67,7 +86,7 @@ func run(ctx context.Context, args []string, env func(string) (string, bool), st
 		fmt.Fprintln(stderr, "Run \"firebreak --help\" for what it can do.")
 		return 2
 	}
-	err = k.Run(&app{ctx: ctx, env: env, stdout: stdout, stderr: stderr})
+	err = k.Run(&app{ctx: ctx, env: env, stdout: stdout, stderr: stderr, stdin: os.Stdin, terminal: isatty.IsTerminal(os.Stdin.Fd())})
 	var exit exitError
 	switch {
 	case err == nil:

@@ -16,7 +16,9 @@ type serveCmd struct {
 	Config string `help:"Policy file. Without one: safe defaults, on loopback, every handler only observes." type:"path" placeholder:"FILE"`
 	Listen string `help:"Address to listen on, instead of the policy's. 127.0.0.1:0 takes any free port." placeholder:"ADDR"`
 	Data   string `help:"Folder of the embedded bus, instead of the policy's (default ./firebreak-data)." type:"path" placeholder:"DIR"`
-	Debug  bool   `help:"Log more."`
+	// Handlers splits the work over processes that share one NATS.
+	Handlers []string `help:"Handlers that this process carries, of those in the policy; the others are carried elsewhere on the same NATS. Default all; \"none\" only takes alerts and tells outcomes." placeholder:"NAME,..."`
+	Debug    bool     `help:"Log more."`
 }
 
 // Run serves until it is told to stop.
@@ -39,6 +41,8 @@ func (c *serveCmd) Run(a *app) error {
 type settings struct {
 	policy.Policy
 	name string
+	// handlers are those that this process carries; empty is all.
+	handlers []string
 }
 
 func (s settings) describe() string {
@@ -49,7 +53,7 @@ func (s settings) describe() string {
 }
 
 func (c *serveCmd) policy(a *app) (settings, error) {
-	s := settings{Policy: policy.Default(), name: c.Config}
+	s := settings{Policy: policy.Default(), name: c.Config, handlers: c.Handlers}
 	if c.Config != "" {
 		p, err := policy.Load(c.Config, a.env)
 		if err != nil {
@@ -67,7 +71,7 @@ func (c *serveCmd) policy(a *app) (settings, error) {
 		if s.Bus.URL != "" {
 			return settings{}, errors.New("--data is for the embedded bus, and the policy names an external one (bus.url)")
 		}
-		s.Bus.Data = c.Data
+		s.SetData(c.Data)
 	}
 	return s, nil
 }

@@ -4,9 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
-	"github.com/firebreak-sre/firebreak/alerts/live"
 	"github.com/firebreak-sre/firebreak/bus"
 	"github.com/firebreak-sre/firebreak/handlers"
 	"github.com/firebreak-sre/firebreak/handlers/retrystorm"
@@ -32,12 +33,12 @@ func busConfig(b policy.Bus, log zerolog.Logger) bus.Config {
 }
 
 // newLoop puts together the handlers and what they may use. A new failure family is one line in each of the two lists.
-func newLoop(ctx context.Context, b *bus.Bus, p policy.Policy, reg prometheus.Registerer, log zerolog.Logger) (*handlers.Loop, error) {
+func newRunner(ctx context.Context, b *bus.Bus, k *kernel, p settings, reg prometheus.Registerer, log zerolog.Logger) (*handlers.Runner, error) {
 	breakers, err := breaker.Open(ctx, b.JetStream(), b.Replicas())
 	if err != nil {
 		return nil, err
 	}
-	admin, err := httpadmin.New(adminConfig(p))
+	admin, err := httpadmin.New(adminConfig(p.Policy))
 	if err != nil {
 		return nil, err
 	}
@@ -45,16 +46,35 @@ func newLoop(ctx context.Context, b *bus.Bus, p policy.Policy, reg prometheus.Re
 	if err != nil {
 		return nil, err
 	}
-	ledger, err := remediations.OpenLedger(ctx, b, p.Limits)
+	carried, err := chosen([]*handlers.Bound{handlers.Bind(storm)}, p.handlers)
 	if err != nil {
 		return nil, err
 	}
-	return handlers.NewLoop(ctx, handlers.Config{
-		Bus:          b,
-		Handlers:     []*handlers.Bound{handlers.Bind(storm)},
+	return handlers.NewRunner(ctx, handlers.Config{
+		Handlers:     carried,
 		Remediations: map[string]remediations.Remediation{"breaker": breakers, "httpadmin": admin},
-		Ledger:       ledger, Limits: p.Limits, Metrics: handlers.NewMetrics(reg), Log: log,
-	})
+		Ledger:       k.ledger, Gate: k.guard, Permits: p.Permits, Limits: p.Limits, Metrics: handlers.NewMetrics(reg), Log: log,
+	}, b)
+}
+
+// noHandlers is what --handlers says for a process that carries no incidents.
+const noHandlers = "none"
+
+// chosen are the handlers that the command line names, all if it names none.
+func chosen(all []*handlers.Bound, names []string) ([]*handlers.Bound, error) {
+	if len(names) == 0 {
+		return all, nil
+	}
+	var known []string
+	for _, h := range all {
+		known = append(known, h.Name())
+	}
+	for _, name := range names {
+		if !slices.Contains(known, name) && (name != noHandlers || len(names) > 1) {
+			return nil, fmt.Errorf("--handlers %s: there is no such handler; there are %s, and %q by itself", name, strings.Join(known, ", "), noHandlers)
+		}
+	}
+	return slices.DeleteFunc(all, func(h *handlers.Bound) bool { return !slices.Contains(names, h.Name()) }), nil
 }
 
 // probeClient keeps as many connections to one host as a look needs at once: the library keeps two, and dials the others anew each time.
@@ -88,19 +108,6 @@ func newTellers(b *bus.Bus, o policy.Outcomes, reg prometheus.Registerer, log ze
 			kinds[i] = incidents.Kind(k)
 		}
 		out = append(out, notify.NewTeller(b, notify.NewSigned(w.Name, sender), kinds, m, log))
-	}
-	return out, nil
-}
-
-func newAlertmanagers(ams []policy.Alertmanager) ([]receiver.Alertmanager, error) {
-	out := make([]receiver.Alertmanager, 0, len(ams))
-	for _, am := range ams {
-		c, err := live.New(live.Config{URL: am.URL, BearerToken: am.BearerToken.Reveal(),
-			Username: am.Username, Password: am.Password.Reveal(), Timeout: 10 * time.Second})
-		if err != nil {
-			return nil, fmt.Errorf("alertmanager %s: %w", am.URL, err)
-		}
-		out = append(out, c)
 	}
 	return out, nil
 }

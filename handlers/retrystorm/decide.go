@@ -47,6 +47,7 @@ func (h *Handler) Decide(c handlers.Case[Observation]) incidents.Decision {
 		d = r.afterWaiting(d)
 	}
 	d.Evidence = r.evidence()
+	d.Rule, d.Others = r.ruleWords(Cause(d.Cause)), r.others(Cause(d.Cause))
 	return d
 }
 
@@ -223,7 +224,7 @@ func (r reading) act(c Cause, fix, reason string) incidents.Decision {
 	}
 	t := r.thresholds
 	return incidents.Decision{
-		Cause: string(c), Verdict: incidents.Act, Reason: reason,
+		Cause: string(c), Verdict: incidents.Act, Reason: reason, Until: r.Now.Add(t.ConfirmAfter.D()),
 		Step: r.edge.step(c, fix),
 		Verify: &incidents.Verify{Every: t.SampleEvery, Within: t.VerifyWithin,
 			HoldFor: t.HoldFor, RampEvery: t.RampEvery},

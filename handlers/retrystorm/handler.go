@@ -82,9 +82,24 @@ func (h *Handler) Target(a alerts.Alert) (handlers.Target, bool) {
 		if e.Mode == policy.Off {
 			return handlers.Target{}, false
 		}
-		return handlers.Target{Name: e.name, Domain: e.Domain, Mode: e.Mode}, true
+		return e.target(), true
 	}
 	return handlers.Target{}, false
+}
+
+// Targets are all edges of the policy that are not switched off.
+func (h *Handler) Targets() []handlers.Target {
+	out := make([]handlers.Target, 0, len(h.edges))
+	for _, e := range h.edges {
+		if e.Mode != policy.Off {
+			out = append(out, e.target())
+		}
+	}
+	return out
+}
+
+func (e edge) target() handlers.Target {
+	return handlers.Target{Name: e.name, Domain: e.Domain, Zone: e.Zone, Mode: e.Mode}
 }
 
 // carries says that labels hold every one of want.

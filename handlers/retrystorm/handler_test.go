@@ -42,15 +42,15 @@ func TestTarget(t *testing.T) {
 		ok     bool
 	}{
 		{"its edge", map[string]string{"alertname": "RetryStorm", "service": "checkout", "edge": "payments", "zone": "b"},
-			handlers.Target{Name: "checkout/payments", Domain: "checkout", Mode: policy.Auto}, true},
+			handlers.Target{Name: "checkout/payments", Domain: "checkout", Zone: "all", Mode: policy.Auto}, true},
 		{"the edge is stricter", map[string]string{"alertname": "EdgeFailing", "service": "checkout", "edge": "stock"},
-			handlers.Target{Name: "checkout/stock", Domain: "warehouse", Mode: policy.Observe}, true},
+			handlers.Target{Name: "checkout/stock", Domain: "warehouse", Zone: "all", Mode: policy.Observe}, true},
 		{"off hides it from later edges", map[string]string{"alertname": "RetryStorm", "service": "checkout", "edge": "mail"}, handlers.Target{}, false},
 		{"labels of its own", map[string]string{"alertname": "RetryStorm", "job": "search", "zone": "a"},
-			handlers.Target{Name: "search/index", Domain: "search", Mode: policy.Auto}, true},
+			handlers.Target{Name: "search/index", Domain: "search", Zone: "all", Mode: policy.Auto}, true},
 		{"only some of the labels", map[string]string{"alertname": "RetryStorm", "job": "search"}, handlers.Target{}, false},
 		{"the first that fits", map[string]string{"alertname": "RetryStorm", "service": "checkout", "edge": "new"},
-			handlers.Target{Name: "other/catch", Domain: "other", Mode: policy.Auto}, true},
+			handlers.Target{Name: "other/catch", Domain: "other", Zone: "all", Mode: policy.Auto}, true},
 		{"another alert", map[string]string{"alertname": "DiskFull", "service": "checkout", "edge": "payments"}, handlers.Target{}, false},
 		{"no labels", nil, handlers.Target{}, false},
 	} {

@@ -20,7 +20,8 @@ func withDefaults(t policy.StormThresholds) policy.StormThresholds {
 		GoodputDrop:  cmp.Or(t.GoodputDrop, 0.1),
 		ManyEdges:    cmp.Or(t.ManyEdges, 3),
 		SampleEvery:  orElse(t.SampleEvery, 5*time.Second),
-		Samples:      cmp.Or(t.Samples, 2),
+		ConfirmAfter: orElse(t.ConfirmAfter, orElse(t.SampleEvery, 5*time.Second).D()),
+		Samples:      cmp.Or(t.Samples, 1),
 		VerifyWithin: orElse(t.VerifyWithin, 60*time.Second),
 		HoldFor:      orElse(t.HoldFor, 60*time.Second),
 		RampEvery:    orElse(t.RampEvery, 30*time.Second),
@@ -29,7 +30,7 @@ func withDefaults(t policy.StormThresholds) policy.StormThresholds {
 
 // complete fills the defaults of an edge in. Its mode is the stricter of its own and the handler's.
 func complete(e policy.Edge, handler policy.Mode) edge {
-	e.Domain = cmp.Or(e.Domain, e.Service)
+	e.Domain, e.Zone = cmp.Or(e.Domain, e.Service), cmp.Or(e.Zone, "all")
 	if e.Mode = cmp.Or(e.Mode, handler); checkMode(e.Mode) == nil {
 		e.Mode = stricter(handler, e.Mode)
 	}
@@ -56,9 +57,9 @@ func orElse(d policy.Duration, otherwise time.Duration) policy.Duration {
 	return cmp.Or(d, policy.Duration(otherwise))
 }
 
-// stricter orders the modes: off, observe, auto.
+// stricter orders the modes: off, observe, approve, auto.
 func stricter(a, b policy.Mode) policy.Mode {
-	for _, m := range []policy.Mode{policy.Off, policy.Observe} {
+	for _, m := range []policy.Mode{policy.Off, policy.Observe, policy.Approve} {
 		if a == m || b == m {
 			return m
 		}
@@ -91,10 +92,11 @@ func (h *Handler) check() error {
 }
 
 func checkMode(m policy.Mode) error {
-	if m != policy.Off && m != policy.Observe && m != policy.Auto {
-		return fmt.Errorf("mode %q: must be off, observe or auto", m)
+	switch m {
+	case policy.Off, policy.Observe, policy.Approve, policy.Auto:
+		return nil
 	}
-	return nil
+	return fmt.Errorf("mode %q: must be off, observe, approve or auto", m)
 }
 
 // checkThresholds refuses numbers with which no rule below could hold. The comparisons are written so that NaN fails.

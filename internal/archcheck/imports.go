@@ -41,21 +41,25 @@ func Rooms() []Room {
 		{Folder: "receiver/...", May: []string{"alerts/...", "bus/...", failpoint}, Below: true, Why: "it publishes and never acts"},
 		{Folder: "policy/...", May: []string{"alerts", "policy"}, Below: true, Why: "it says what is allowed; those who ask import it, never the other way"},
 
-		{Folder: "remediations", May: []string{"policy", "bus/..."}, Why: "it is the contract of a fix and its bounds; fixes import it, never the other way"},
+		{Folder: "remediations", May: []string{"policy"}, Why: "it is the contract of a fix and its bounds; fixes import it, never the other way"},
 		{Folder: "remediations/...", May: []string{"policy", "bus/...", "remediations", failpoint}, Below: true, Why: "a fix changes one thing; it knows no other fix, no handler and no incident"},
+		{Folder: "remediations/guard", May: []string{"policy", "alerts/...", "remediations"}, Tests: []string{"bus/..."}, Why: "it says no from outside; it knows no handler, and its documents are brought to it"},
+		{Folder: "remediations/ledger", May: []string{"policy", "remediations"}, Tests: []string{"bus/..."}, Why: "its limits are also tried on the past, so it brings no client"},
 		{Folder: "remediations/breaker/client/...", May: []string{"remediations/breaker/lease"}, Tests: []string{"policy", "bus/...", "remediations/..."}, Why: "services import it, so it brings nothing of ours but the lease's format"},
 		{Folder: "remediations/breaker/lease", Why: "services import it through the client, so it brings nothing of ours"},
 
 		{Folder: "incidents/...", May: []string{"alerts", "bus/...", "policy", "remediations", "incidents", failpoint}, Below: true, Why: "it is the record; it knows what is written, not who decides or tells"},
-		{Folder: "handlers", May: []string{"alerts/...", "bus/...", "policy", "remediations", "incidents/...", failpoint}, Why: "the loop knows no failure family and no fix by name; cmd brings them"},
+		{Folder: "handlers", May: []string{"alerts/...", "bus/...", "policy", "remediations", "remediations/guard", "remediations/ledger", "incidents/...", failpoint}, Why: "the loop knows no failure family and no fix by name; cmd brings them"},
 		{Folder: "handlers/...", May: []string{"alerts/...", "bus/...", "policy", "remediations", "incidents/...", "handlers", failpoint}, Below: true, Why: "a failure family looks and thinks; it knows no other family, no fix and nobody who is told"},
 		{Folder: "notify", May: []string{"incidents/...", "policy", "bus/...", "notify/..."}, Tests: []string{"alerts", "remediations"}, Why: "it reads the record from the bus and tells what it says; it decides nothing"},
-		{Folder: "notify/...", May: []string{"incidents/...", "policy", "notify"}, Below: true, Why: "a way to tell somebody knows what is told, not where it is kept"},
+		{Folder: "notify/...", May: []string{"incidents/...", "policy", "notify"}, Tests: []string{"alerts", "bus/...", "remediations"}, Below: true, Why: "a way to tell somebody knows what is told, not where it is kept"},
 		{Folder: "console/...", May: []string{"incidents/...", "policy", "alerts/...", "bus/..."}, Below: true, Why: "it shows what the record says; it changes nothing"},
+		{Folder: "console/operate", May: []string{"incidents/...", "policy", "bus/...", "remediations", "remediations/guard", "remediations/ledger"}, Tests: []string{"alerts/..."}, Why: "people order here; what becomes of it is the desk's, the brake's and the ledger's"},
 
 		{Folder: "drills/...", May: []string{anything}, Why: "it goes through everything public"},
 		{Folder: "cmd/...", May: []string{anything}, Why: "it wires everything"},
 		{Folder: "deploy/...", May: []string{"policy", "alerts/..."}, Below: true, Why: "its examples are read by the product's own loader, and do nothing"},
+		{Folder: "internal/clustertest", May: []string{"bus/..."}, Why: "it tries the bus on a real cluster, and knows nothing of what is kept there"},
 		{Folder: "internal/...", Below: true, Why: "it serves tests and the build, and must not depend on what it checks"},
 	}
 }
@@ -122,7 +126,7 @@ func (r Room) allows(f File, target string) bool {
 	switch {
 	case target == own: // a test of a package's outside
 		return true
-	case target == testbed:
+	case target == testbed || strings.HasPrefix(target, testbed+"/"):
 		return f.isTest() || everything
 	case everything:
 		return true
@@ -154,7 +158,7 @@ func (r Room) list(f File) string {
 
 // reason is why the room may not import the target.
 func reason(r Room, target string) string {
-	if target == testbed {
+	if target == testbed || strings.HasPrefix(target, testbed+"/") {
 		return "the test bed starts servers; only tests, drills and cmd may"
 	}
 	return r.Why

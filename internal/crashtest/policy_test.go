@@ -15,7 +15,9 @@ bus:
   data: "%[2]s"
 %[3]slimits:
   per_domain: {hour: 500, day: 1000, concurrent: 1}
+  per_action: {hour: 500, day: 1000, concurrent: 2}
   global: {hour: 500, day: 1000, concurrent: 2}
+  ineffective_chain: {fixes: 1000}
   cooldown: 0s
 handlers:
   retrystorm:

@@ -22,6 +22,8 @@ type Source interface {
 	Ready(ctx context.Context) error
 	// Alerts are those that fire now and match all matchers, suppressed ones included.
 	Alerts(ctx context.Context, matchers []string) ([]live.Alert, error)
+	// Muted are those of them that time intervals mute on their way to a receiver, which the list does not say.
+	Muted(ctx context.Context, matchers []string, receiver string) (map[string][]string, error)
 }
 
 var _ Source = (*live.Client)(nil)
@@ -114,8 +116,15 @@ func (p Peer) alerts(ctx context.Context, matchers []string) (map[string]live.Al
 	if err != nil {
 		return nil, err
 	}
+	muted, err := p.Source.Muted(ctx, matchers, p.Receiver)
+	if err != nil {
+		return nil, err
+	}
 	found := make(map[string]live.Alert, len(list))
 	for _, one := range list {
+		if by := muted[one.Fingerprint]; len(by) > 0 {
+			one.MutedBy = by
+		}
 		found[one.Fingerprint] = one
 	}
 	return found, nil

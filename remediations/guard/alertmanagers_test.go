@@ -68,10 +68,25 @@ func (a am) serve(t *testing.T) string {
 			list = append(list, object{
 				"fingerprint": fingerprint, "labels": object{"alertname": "Pool"}, "annotations": object{},
 				"startsAt": noon(), "endsAt": noon(), "updatedAt": noon(), "receivers": receivers,
-				"status": object{"state": s.state, "silencedBy": s.silenced, "inhibitedBy": s.inhibited, "mutedBy": s.mute},
+				"status": object{"state": s.state, "silencedBy": s.silenced, "inhibitedBy": s.inhibited, "mutedBy": []string{}},
 			})
 		}
 		answer(w, r, list)
+	})
+	// Only the groups say what is muted, each on the route to one receiver.
+	mux.HandleFunc("GET /api/v2/alerts/groups", func(w http.ResponseWriter, r *http.Request) {
+		groups := []object{}
+		for fingerprint, s := range a.alerts {
+			for _, receiver := range []string{"firebreak", "people"} {
+				mute := s.mute
+				if receiver == "people" {
+					mute = []string{"people-sleep"}
+				}
+				groups = append(groups, object{"labels": object{}, "receiver": object{"name": receiver}, "alerts": []object{{
+					"fingerprint": fingerprint, "status": object{"state": s.state, "mutedBy": mute}}}})
+			}
+		}
+		answer(w, r, groups)
 	})
 	s := httptest.NewServer(mux)
 	t.Cleanup(func() { close(forever); s.Close() })

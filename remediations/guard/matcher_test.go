@@ -18,6 +18,10 @@ type listener struct{ heard []string }
 
 func (l *listener) Ready(context.Context) error { return nil }
 
+func (l *listener) Muted(context.Context, []string, string) (map[string][]string, error) {
+	return nil, nil
+}
+
 func (l *listener) Alerts(_ context.Context, matchers []string) ([]live.Alert, error) {
 	l.heard = matchers
 	return nil, nil

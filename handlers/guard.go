@@ -1,0 +1,203 @@
+package handlers
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/firebreak-sre/firebreak/alerts"
+	"github.com/firebreak-sre/firebreak/incidents"
+	"github.com/firebreak-sre/firebreak/policy"
+	"github.com/firebreak-sre/firebreak/remediations"
+	"github.com/firebreak-sre/firebreak/remediations/guard"
+	"github.com/firebreak-sre/firebreak/remediations/ledger"
+)
+
+// thought is a look and what was made of it, not yet in the record.
+type thought struct {
+	observed, decided incidents.Event
+	decision          incidents.Decision
+	plan              incidents.Plan
+}
+
+func (t thought) events() []incidents.Event { return []incidents.Event{t.observed, t.decided} }
+
+// think decides on the record as it will be with this look in it.
+func (r *run) think(observed incidents.Event) (thought, error) {
+	seen := *r.st
+	seen.Apply(observed)
+	d, err := r.h.decide(scene{target: r.target, state: &seen, busy: r.others(), now: observed.At})
+	if err != nil {
+		return thought{}, err
+	}
+	t := thought{observed: observed, decision: d, plan: r.plan(r.st, d)}
+	t.decided = incidents.Event{Kind: incidents.Decided, Decision: &d, Plan: t.plan.Hash()}
+	return t, nil
+}
+
+func (r *run) plan(st *incidents.State, d incidents.Decision) incidents.Plan {
+	class := remediations.ClassN
+	if d.Step != nil {
+		if rem, ok := r.remediation(d.Step.Remediation); ok {
+			class = rem.Bounds(*d.Step).Class
+		}
+	}
+	return incidents.PlanOf(st, st.Domain, class, d)
+}
+
+// guard asks everything that stands outside of the handler, takes the lock and the budget, and arms the change. Nothing is sent here.
+func (r *run) guard(ctx context.Context, t thought) (bool, error) {
+	if r.st.Plan == "" || r.st.Plan != t.plan.Hash() {
+		// Two looks in a row must ask for the same change: one may have caught a bad moment.
+		t.decided.Due = r.confirmAt(t.decision)
+		return false, r.append(ctx, t.events()...)
+	}
+	rem, no := r.allowed(t)
+	if no != nil {
+		return false, r.refuse(ctx, t.events(), *no)
+	}
+	if need := r.votes(rem.Bounds(*t.decision.Step).Class); need > 0 {
+		return r.ask(ctx, t, need, nil)
+	}
+	return r.arm(ctx, t.events(), t, rem)
+}
+
+// arm is the last part of the guard, when nobody needs to be asked any more.
+func (r *run) arm(ctx context.Context, events []incidents.Event, t thought, rem remediations.Remediation) (bool, error) {
+	order := r.order(t, rem)
+	// The target and everything else are asked before the ledger: what cannot be changed now must cost neither budget nor a cooldown.
+	seen, no := r.admit(ctx, rem, order)
+	if no != nil {
+		return false, r.refuse(ctx, events, *no)
+	}
+	grant, err := r.cfg.Ledger.Reserve(ctx, r.reservation(t), r.now())
+	if err != nil {
+		return false, r.refuse(ctx, events, ledgerRefusal(err))
+	}
+	order.Fence, order.Seen = grant.Fence, seen
+	return true, r.append(ctx, append(events, incidents.Event{Kind: incidents.Intended, Order: &order})...)
+}
+
+// confirmAt is when to look a second time: when the handler says, else in a moment.
+func (r *run) confirmAt(d incidents.Decision) time.Time {
+	if d.Until.After(r.now()) {
+		return d.Until
+	}
+	return r.now().Add(confirmAfter).UTC()
+}
+
+// confirmAfter is the time between two agreeing looks where the handler does not name one.
+const confirmAfter = 5 * time.Second
+
+// allowed is everything about a plan that can be refused without asking anybody.
+func (r *run) allowed(t thought) (remediations.Remediation, *incidents.Refusal) {
+	step := t.decision.Step
+	no := func(reason remediations.Reason, format string, args ...any) (remediations.Remediation, *incidents.Refusal) {
+		return nil, &incidents.Refusal{Reason: reason, Words: fmt.Sprintf(format, args...)}
+	}
+	if step == nil {
+		return no(remediations.ReasonNotAllowed, "the decision names no change")
+	}
+	rem, ok := r.remediation(step.Remediation)
+	if !ok {
+		return no(remediations.ReasonNotAllowed, "there is no remediation %q here", step.Remediation)
+	}
+	b := rem.Bounds(*step)
+	switch {
+	case r.st.Newer:
+		return no(remediations.ReasonNewerRecord, "a newer build wrote to this record what this one does not understand: it looks, and changes nothing")
+	case b.Class == remediations.ClassN:
+		return no(remediations.ReasonNotAllowed, "%s does not do %s there", step.Remediation, step.Fix)
+	case !r.cfg.Permits(r.h.name, r.st.Target, step.Service, step.Edge, step.Fix):
+		return no(remediations.ReasonNotAllowed, "the policy does not name %s on %s → %s for %s", step.Fix, step.Service, step.Edge, r.st.Target)
+	case r.target.Mode == policy.Off || r.target.Mode == policy.Observe && !r.overridden():
+		return no(remediations.ReasonObserve, "would have done: %s on %s → %s for at most %s (mode %s)",
+			step.Fix, step.Service, step.Edge, step.Limit, r.target.Mode)
+	case step.Limit.D() > b.MaxLimit:
+		return no(remediations.ReasonNotAllowed, "%s may stand for %s at most, and %s were asked for", step.Fix, b.MaxLimit, step.Limit)
+	}
+	return rem, nil
+}
+
+// overridden says that a person lets the next change pass the brakes.
+func (r *run) overridden() bool { return r.st.Override != nil && r.now().Before(r.st.Override.Until) }
+
+// admit asks the target, and everything that is neither handler nor target nor ledger.
+func (r *run) admit(ctx context.Context, rem remediations.Remediation, o remediations.Order) (remediations.Presence, *incidents.Refusal) {
+	asked := r.now()
+	seen, err := r.check(ctx, rem, o)
+	if no := busyTarget(seen, err); no != nil {
+		return seen, no
+	}
+	ask := r.question()
+	ask.Presence, ask.Asked, ask.Answered = seen, asked, r.now()
+	return seen, refusalOf(r.cfg.Gate.Admit(ctx, ask))
+}
+
+func (r *run) question() guard.Ask {
+	var firing []alerts.Alert
+	for _, a := range r.st.Alerts {
+		if a.Status == alerts.Firing {
+			firing = append(firing, a)
+		}
+	}
+	return guard.Ask{Handler: r.h.name, Domain: r.st.Domain, Alerts: firing, Now: r.now(), Override: r.overridden() || r.st.Stage == incidents.Planned && r.st.Fix().Order.Override != ""}
+}
+
+func refusalOf(no *remediations.NoError) *incidents.Refusal {
+	if no == nil {
+		return nil
+	}
+	return &incidents.Refusal{Reason: no.Reason, Words: no.Words, By: no.By, Until: no.Until}
+}
+
+func (r *run) reservation(t thought) ledger.Ask {
+	open, known := r.sick(r.target.Zone)
+	return ledger.Ask{Incident: r.st.ID.String(), Domain: r.st.Domain, Zone: r.target.Zone, Target: r.h.name + ":" + r.st.Target,
+		Action: t.plan.Step.Remediation + "/" + t.plan.Step.Fix, Class: t.plan.Class, Sick: open, Known: known, Override: r.overridden()}
+}
+
+func ledgerRefusal(err error) incidents.Refusal {
+	var no *remediations.NoError
+	if errors.As(err, &no) {
+		return *refusalOf(no)
+	}
+	return incidents.Refusal{Reason: remediations.ReasonLedger, Words: "the limits could not be read, so the answer is no: " + err.Error()}
+}
+
+func busyTarget(seen remediations.Presence, err error) *incidents.Refusal {
+	switch {
+	case err != nil:
+		return &incidents.Refusal{Reason: remediations.ReasonProbeUnknown, Words: "the target could not be read: " + err.Error()}
+	case seen.State == remediations.Absent:
+		return nil
+	case seen.State == remediations.Foreign:
+		return &incidents.Refusal{Reason: remediations.ReasonTargetBusy, Words: "somebody else's change stands at the target: " + seen.Detail, Until: seen.Until}
+	}
+	return &incidents.Refusal{Reason: remediations.ReasonProbeUnknown, Words: "the target says that it is " + string(seen.State) + ": " + seen.Detail}
+}
+
+// order makes a step ready to be sent. What it is called follows from the plan alone, so that whoever goes on after a crash
+// means the same action.
+func (r *run) order(t thought, rem remediations.Remediation) remediations.Order {
+	step := *t.decision.Step
+	if !rem.Bounds(step).Adjusts {
+		step.TTL, step.Ramp = step.Limit, nil // it can be neither renewed nor ramped
+	}
+	plan := t.plan.Hash()
+	sum := sha256.Sum256([]byte(r.st.ID.String() + "\n" + plan))
+	who := ""
+	if r.overridden() {
+		who = r.st.Override.Person.String()
+	}
+	return remediations.Order{Step: step, Override: who, Plan: plan, Action: hex.EncodeToString(sum[:10]), Incident: r.st.ID.String()}
+}
+
+func (r *run) check(ctx context.Context, rem remediations.Remediation, o remediations.Order) (remediations.Presence, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout.D())
+	defer cancel()
+	return rem.Check(ctx, o)
+}
