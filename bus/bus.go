@@ -36,6 +36,12 @@ const (
 // different alerts there are, and lets concurrent bodies share one durable message.
 const alertsSubject = "alerts.journal"
 
+// A node of an external NATS that is silent for so many of these is left for another.
+const (
+	pingEvery = 3 * time.Second
+	pingsOut  = 2
+)
+
 // ErrConflict says that somebody else appended first: read the record again.
 var ErrConflict = errors.New("conflict: the record has moved on")
 
@@ -76,6 +82,8 @@ type Bus struct {
 	alerts, incidents jetstream.Stream
 	// lost is closed when the connection is gone for good.
 	lost chan struct{}
+	// endWatch ends what watches over the node of an external NATS, and waits for it.
+	endWatch func()
 }
 
 // Open starts the embedded server or connects to the external one, and creates or updates the streams. It returns when the
@@ -95,6 +103,9 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 	if err != nil {
 		b.Close()
 		return nil, err
+	}
+	if cfg.URL != "" {
+		b.watchNode()
 	}
 	return b, nil
 }
@@ -117,7 +128,10 @@ func (c Config) withDefaults() Config {
 }
 
 func (b *Bus) externalOptions() []nats.Option {
-	opts := []nats.Option{nats.Timeout(5 * time.Second), nats.RetryOnFailedConnect(false)}
+	opts := []nats.Option{nats.Timeout(5 * time.Second), nats.RetryOnFailedConnect(false),
+		// A node that hangs or is cut off does not end its connections. The library would wait four minutes for it, with
+		// other nodes at hand.
+		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(pingsOut)}
 	if b.cfg.Token != "" {
 		opts = append(opts, nats.Token(b.cfg.Token))
 	}
@@ -173,7 +187,7 @@ func (b *Bus) createStreams(ctx context.Context) error {
 		// No message carries an id: duplicates are found in the record, for ever. The shortest window keeps the
 		// server from re-reading two minutes of a storm when it starts.
 		s.Duplicates = 100 * time.Millisecond
-		made, err := b.js.CreateOrUpdateStream(ctx, s)
+		made, err := b.createStream(ctx, s)
 		if err != nil {
 			return fmt.Errorf("create stream %s: %w", s.Name, err)
 		}
@@ -191,9 +205,14 @@ func (b *Bus) createStreams(ctx context.Context) error {
 	return err
 }
 
+// createStream makes a stream, or changes it to what this build wants.
+func (b *Bus) createStream(ctx context.Context, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
+	return insist(ctx, func(ctx context.Context) (jetstream.Stream, error) { return b.js.CreateOrUpdateStream(ctx, cfg) })
+}
+
 func (b *Bus) bucket(ctx context.Context, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
 	cfg.History, cfg.Replicas = 1, b.cfg.Replicas
-	kv, err := b.js.CreateOrUpdateKeyValue(ctx, cfg)
+	kv, err := insist(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return b.js.CreateOrUpdateKeyValue(ctx, cfg) })
 	if err != nil {
 		return nil, fmt.Errorf("create key-value bucket %s: %w", cfg.Bucket, err)
 	}
@@ -223,9 +242,16 @@ func (b *Bus) ClientURL() string {
 // Lost is closed when the connection is gone for good: it was refused, not interrupted. Nothing can be stored any more.
 func (b *Bus) Lost() <-chan struct{} { return b.lost }
 
-// Ready says whether the bus answers now.
+// errNoLeader says that nothing can be stored, for the copies of the stream have no leader that our node knows of.
+var errNoLeader = errors.New("the stream has no leader")
+
+// Ready says whether the bus can store now.
 func (b *Bus) Ready(ctx context.Context) error {
-	if _, err := b.alerts.Info(ctx); err != nil {
+	info, err := b.alerts.Info(ctx)
+	if err == nil && info.Cluster != nil && info.Cluster.Leader == "" {
+		err = errNoLeader // a node that is cut off answers all the same
+	}
+	if err != nil {
 		return fmt.Errorf("ask the bus for stream %s: %w", Alerts, err)
 	}
 	return nil
@@ -252,6 +278,9 @@ func (b *Bus) Usage(ctx context.Context) (bytes, limit int64, err error) {
 
 // Close ends the connection, stops the embedded server and gives its folder free. Whoever uses the bus must have stopped before.
 func (b *Bus) Close() {
+	if b.endWatch != nil {
+		b.endWatch()
+	}
 	if b.nc != nil {
 		b.nc.Close()
 	}

@@ -17,8 +17,8 @@ import (
 type Cell struct {
 	bus    *Bus
 	stream jetstream.Stream
-	kv     jetstream.KeyValue
-	key    string
+	// subject is where a key-value client finds it.
+	key, subject string
 	// changes counts what was not tidied up yet.
 	changes atomic.Int64
 }
@@ -28,7 +28,7 @@ const cellHistory = 256
 
 // Cell opens a document, creating its bucket if needed. The document itself begins as absent.
 func (b *Bus) Cell(ctx context.Context, bucket, key string) (*Cell, error) {
-	s, err := b.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	s, err := b.createStream(ctx, jetstream.StreamConfig{
 		Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Storage: jetstream.FileStorage, Replicas: b.cfg.Replicas,
 		MaxMsgsPerSubject: 1 << 20, // the library takes a bucket without a limit for something else
 		Discard:           jetstream.DiscardNew, AllowRollup: true, DenyDelete: true, AllowDirect: true, Duplicates: 100 * time.Millisecond,
@@ -36,11 +36,7 @@ func (b *Bus) Cell(ctx context.Context, bucket, key string) (*Cell, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create bucket %s: %w", bucket, err)
 	}
-	kv, err := b.js.KeyValue(ctx, bucket)
-	if err != nil {
-		return nil, fmt.Errorf("open bucket %s: %w", bucket, err)
-	}
-	return &Cell{bus: b, stream: s, kv: kv, key: key}, nil
+	return &Cell{bus: b, stream: s, key: key, subject: "$KV." + bucket + "." + key}, nil
 }
 
 // tidy drops old values, if many have piled up. That it fails only means that they pile up further.
@@ -48,7 +44,7 @@ func (c *Cell) tidy(ctx context.Context) {
 	if c.changes.Add(1)%cellHistory != 0 {
 		return
 	}
-	err := c.stream.Purge(ctx, jetstream.WithPurgeSubject("$KV."+c.kv.Bucket()+"."+c.key), jetstream.WithPurgeKeep(1))
+	err := c.stream.Purge(ctx, jetstream.WithPurgeSubject(c.subject), jetstream.WithPurgeKeep(1))
 	if err != nil {
 		c.bus.log.Warn().Err(err).Str("key", c.key).Msg("dropping old values failed; it will be tried again")
 	}
@@ -61,17 +57,20 @@ func (c *Cell) Get(ctx context.Context) ([]byte, error) {
 }
 
 func (c *Cell) get(ctx context.Context) ([]byte, uint64, error) {
-	e, err := c.kv.Get(ctx, c.key)
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
+	m, err := c.bus.last(ctx, c.stream, c.subject)
+	if errors.Is(err, ErrNotFound) {
 		return nil, 0, nil
 	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("read %s: %w", c.key, err)
 	}
-	if doc := e.Value(); doc != nil {
-		return doc, e.Revision(), nil
+	switch {
+	case m.Header.Get("KV-Operation") != "": // somebody deleted it with a key-value client
+		return nil, m.Sequence, nil
+	case m.Data == nil:
+		return []byte{}, m.Sequence, nil // empty is not absent
 	}
-	return []byte{}, e.Revision(), nil // empty is not absent
+	return m.Data, m.Sequence, nil
 }
 
 // Change replaces the document by what fn makes of it (nil if it is absent), as one compare-and-set: if somebody else was
@@ -87,16 +86,12 @@ func (c *Cell) Change(ctx context.Context, fn func(doc []byte) ([]byte, error)) 
 		if err != nil {
 			return err
 		}
-		if rev == 0 {
-			_, err = c.kv.Create(ctx, c.key, next)
-		} else {
-			_, err = c.kv.Update(ctx, c.key, next, rev)
-		}
+		_, err = c.bus.AppendIf(ctx, c.subject, rev, next)
 		switch {
 		case err == nil:
 			c.tidy(ctx)
 			return nil
-		case !isWrongSequence(err):
+		case !errors.Is(err, ErrConflict):
 			return fmt.Errorf("change %s: %w", c.key, err)
 		case ctx.Err() != nil:
 			return fmt.Errorf("change %s: %w", c.key, context.Cause(ctx))

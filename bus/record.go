@@ -46,20 +46,35 @@ func isWrongSequence(err error) bool {
 	return errors.Is(err, jetstream.ErrKeyExists)
 }
 
-// Load is a subject's whole record in order. A subject without messages gives none and no error.
+// Load is a subject's whole record in order, with everything that was acknowledged before. A subject without messages gives none and
+// no error.
 func (b *Bus) Load(ctx context.Context, stream, subject string) ([]Msg, error) {
 	var out []Msg
 	from := uint64(1)
-	for {
+	for tries := 0; ; {
 		page, more, err := b.page(ctx, stream, subject, from)
 		if err != nil {
 			return nil, fmt.Errorf("load %s: %w", subject, err)
 		}
-		out = append(out, page...)
-		if !more {
+		if out = append(out, page...); len(out) > 0 {
+			from = out[len(out)-1].Seq + 1
+		}
+		if more {
+			continue
+		}
+		behind, err := b.behind(ctx, stream, subject, from)
+		if err != nil {
+			return nil, fmt.Errorf("load %s: %w", subject, err)
+		}
+		if !behind {
 			return out, nil
 		}
-		from = out[len(out)-1].Seq + 1
+		if tries++; tries == behindTries {
+			return nil, fmt.Errorf("load %s: %w", subject, errBehind)
+		}
+		if pause(ctx, behindPause); ctx.Err() != nil {
+			return nil, fmt.Errorf("load %s: %w", subject, context.Cause(ctx))
+		}
 	}
 }
 
@@ -99,20 +114,4 @@ func (b *Bus) page(ctx context.Context, stream, subject string, from uint64) (ou
 		return out, true, nil
 	}
 	return nil, false, errCutOff
-}
-
-// Last is the newest message of a subject, which may end in a wildcard. [ErrNotFound] if there is none.
-func (b *Bus) Last(ctx context.Context, stream, subject string) (Msg, error) {
-	s, err := b.stream(stream)
-	if err != nil {
-		return Msg{}, err
-	}
-	m, err := s.GetLastMsgForSubject(ctx, subject)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return Msg{}, fmt.Errorf("last message of %s: %w", subject, ErrNotFound)
-	}
-	if err != nil {
-		return Msg{}, fmt.Errorf("last message of %s: %w", subject, err)
-	}
-	return Msg{Subject: m.Subject, Seq: m.Sequence, Data: m.Data, At: m.Time}, nil
 }
