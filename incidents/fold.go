@@ -114,6 +114,7 @@ func (s *State) applyFix(f *Fix, e Event) {
 	switch e.Kind {
 	case Issuing:
 		s.Stage, f.Times.Issued, f.stepping = Sending, e.At, false
+		f.LooksBefore = len(s.Looks)
 	case Applied:
 		s.Stage, f.Times.Applied, f.Doubts = Standing, e.At, 0
 	case NotApplied:
@@ -181,6 +182,7 @@ func (s *State) applyAdjusted(f *Fix, e Event) {
 // settle ends the present change.
 func (s *State) settle(f *Fix, e Event, outcome Outcome) {
 	s.Stage, f.Times.Ended = Settled, e.At
+	f.LooksUntil = len(s.Looks)
 	f.Outcome = outcome
 }
 

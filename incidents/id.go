@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -30,12 +29,20 @@ func targetHash(handler, target string) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// ParseID reads an id that a person or a subject gave.
+// ParseID reads an id that a person or a subject gave. It is asked for every step of every incident, so it is not a regular expression.
 func ParseID(s string) (ID, error) {
-	if !regexp.MustCompile(`^[a-z0-9_]+-[0-9a-f]{12}-[1-9][0-9]{0,8}$`).MatchString(s) {
+	handler, rest, _ := strings.Cut(s, "-")
+	hash, number, _ := strings.Cut(rest, "-")
+	const digits, hexDigits, letters = "0123456789", "0123456789abcdef", "abcdefghijklmnopqrstuvwxyz0123456789_"
+	if !only(handler, letters, 1, len(s)) || !only(hash, hexDigits, 12, 12) || !only(number, digits, 1, 9) || number[0] == '0' {
 		return "", fmt.Errorf("%q: %w", s, ErrBadID)
 	}
 	return ID(s), nil
+}
+
+// only says whether s has so many bytes, all of them of a set.
+func only(s, set string, least, most int) bool {
+	return len(s) >= least && len(s) <= most && strings.Trim(s, set) == ""
 }
 
 // Number is which of its target's incidents it is, from 1.

@@ -1,6 +1,7 @@
 package incidents
 
 import (
+	"strings"
 	"time"
 
 	"github.com/firebreak-sre/firebreak/remediations"
@@ -14,17 +15,25 @@ type Person struct {
 	Via string `json:"via"`
 	// ID is the identity there that a name can be moved away from, e.g. a Slack user id. Empty where the name is the identity.
 	ID string `json:"id,omitempty"`
+	// Operator is the operator of the policy whose identity that is; empty if nothing says so.
+	Operator string `json:"operator,omitempty"`
 }
 
 // String is the person for people.
 func (p Person) String() string { return p.Name + " (" + p.Via + ")" }
 
-// Same says that two are one and the same person, as far as can be told: one identity in one place.
+// Same says that two may be one and the same person. Different they are only if that is proved: by two identities in one place, or by two
+// operators of the policy, wherever they spoke. A name alone, and a name that is only claimed, prove nothing.
 func (p Person) Same(q Person) bool {
-	if p.ID != "" || q.ID != "" {
-		return p.Via == q.Via && p.ID == q.ID
+	switch {
+	case p.Operator != "" && q.Operator != "":
+		return p.Operator == q.Operator
+	case p.Via != q.Via || p.Via == "local" || p.Name == "" || q.Name == "":
+		return true
+	case p.ID != "" || q.ID != "":
+		return p.ID == q.ID || p.ID == "" || q.ID == ""
 	}
-	return p.Name == q.Name
+	return strings.EqualFold(p.Name, q.Name)
 }
 
 // Said is what a person said, and when.
@@ -78,6 +87,9 @@ func (s *State) applyPerson(e Event) bool {
 			s.Askings++
 		}
 	case Approved:
+		if s.Stage != Waiting {
+			return true // nothing is asked any more
+		}
 		s.Approvals = append(s.Approvals[:len(s.Approvals):len(s.Approvals)], said)
 	case Denied:
 		s.Denial, s.DeniedPlan = &said, e.Plan

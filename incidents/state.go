@@ -89,6 +89,8 @@ type Fix struct {
 	Outcome Outcome
 	// Renewals and Doubts count; both are bounded.
 	Renewals, Doubts int
+	// LooksBefore is how many looks there were when it was issued, LooksUntil when it ended: clocks differ between those who look.
+	LooksBefore, LooksUntil int
 	// Regressed is set when the ramp brought the symptom back: it is not ramped again.
 	Regressed bool
 	// stepping says that the adjustment under way is a step of the ramp, not a renewal.

@@ -100,6 +100,9 @@ func (s *Store) Latest(ctx context.Context, handler, target string) (*State, err
 		return nil, err
 	}
 	st, err := s.after(ctx, id, last)
+	if err == nil {
+		st, err = s.newest(ctx, st, handler, target)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +110,26 @@ func (s *Store) Latest(ctx context.Context, handler, target string) (*State, err
 		st.Target = target
 	}
 	if st.Target != target {
-		return nil, fmt.Errorf("incident %s is about %q, not about %q: two targets share one hash; rename one of them", id, st.Target, target)
+		return nil, fmt.Errorf("incident %s is about %q, not about %q: two targets share one hash; rename one of them", st.ID, st.Target, target)
+	}
+	return st, nil
+}
+
+// newest goes on from the incident that was written to last. Only an acknowledgement comes behind the end of one, and then later
+// incidents may have begun before.
+func (s *Store) newest(ctx context.Context, st *State, handler, target string) (*State, error) {
+	if st.Acked == nil {
+		return st, nil
+	}
+	for !st.Open() {
+		next, err := s.Load(ctx, NewID(handler, target, st.ID.Number()+1))
+		if errors.Is(err, bus.ErrNotFound) {
+			return st, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		st = next
 	}
 	return st, nil
 }

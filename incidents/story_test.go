@@ -90,6 +90,7 @@ func story() []incidents.Event {
 
 // apart are the events that no single story holds beside the others.
 func apart() []incidents.Event {
+	alice := &incidents.Person{Name: "alice", Via: "api", Operator: "alice"}
 	return []incidents.Event{
 		{Kind: incidents.NotApplied, Note: "the target refused"},
 		{Kind: incidents.GaveUp, Note: "the target never said"},
@@ -98,5 +99,13 @@ func apart() []incidents.Event {
 		{Kind: incidents.Verified, Judgement: judged(incidents.NoEffect)},
 		{Kind: incidents.Verified, Judgement: judged(incidents.Worse)},
 		{Kind: incidents.Verified, Judgement: judged(incidents.Pending)},
+		{Kind: incidents.Asked, Asking: &incidents.Asking{ID: "1", Plan: "abc", Need: 2, Until: at(60), Step: order(0, 0).Step}},
+		{Kind: incidents.Approved, Person: alice, Plan: "abc"},
+		{Kind: incidents.Denied, Person: alice, Note: "not now"},
+		{Kind: incidents.Expired, Note: "nobody answered"},
+		{Kind: incidents.Voided, Note: "the alert resolved"},
+		{Kind: incidents.Acked, Person: alice},
+		{Kind: incidents.Overridden, Person: alice, Note: "we know", Until: at(60)},
+		{Kind: incidents.Recalled, Person: alice, Note: "customers complain"},
 	}
 }

@@ -46,6 +46,7 @@ type Policy struct {
 	Outcomes      Outcomes       `yaml:"outcomes"`
 	Limits        Limits         `yaml:"limits"`
 	Guard         Guard          `yaml:"guard"`
+	Approvals     Approvals      `yaml:"approvals"`
 	Handlers      Handlers       `yaml:"handlers"`
 }
 
@@ -90,6 +91,14 @@ type Alertmanager struct {
 // Outcomes are the places that are told what happened, beside the log.
 type Outcomes struct {
 	Webhooks []OutcomeWebhook `yaml:"webhooks"`
+	// Slack, PagerDuty and Messages are told nothing unless they are there.
+	Slack     *Slack     `yaml:"slack"`
+	PagerDuty *PagerDuty `yaml:"pagerduty"`
+	Messages  []Message  `yaml:"messages"`
+	// Console is a link to an incident for people; {incident} in it is replaced by its id. Empty: no link.
+	Console string `yaml:"console"`
+	// Escalation says by the alert's label severity who is told next while nobody has taken an incident; "" is any other severity.
+	Escalation map[string][]Rung `yaml:"escalation"`
 }
 
 // OutcomeWebhook is a generic webhook, signed after Standard Webhooks (webhook-id, webhook-timestamp, webhook-signature).

@@ -46,8 +46,8 @@ func whoHelp(r Reason) (means, lifts string) {
 		return "The policy lets this handler look and say what it would do, and not act.",
 			"Mode approve or auto in the policy, for the handler or the target; for one change a person: firebreak act."
 	case ReasonNotAllowed:
-		return "The policy does not name this fix for this target, or the fix can never be made there.",
-			"The policy: add the fix to the target's fix.allow. No person's order passes this."
+		return "The policy does not name this fix for this target, the fix can never be made there, or the alert is not routed to us.",
+			"The policy (the target's fix.allow, or alertmanagers[].receiver) or Alertmanager's route. No person's order passes this."
 	case ReasonClass:
 		return "The fix needs a person's approval, and the policy names nobody who may give it.",
 			"The policy: name who may approve."

@@ -4,19 +4,17 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/firebreak-sre/firebreak/bus"
-	"github.com/firebreak-sre/firebreak/console"
 	"github.com/firebreak-sre/firebreak/handlers"
+	orders "github.com/firebreak-sre/firebreak/incidents/desk"
 	"github.com/firebreak-sre/firebreak/notify"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/receiver"
@@ -34,6 +32,7 @@ type daemon struct {
 	journal *bus.Journal
 	kernel  *kernel
 	runner  *handlers.Runner
+	desk    *orders.Desk
 	reread  *receiver.Reread
 	// beside are the parts that watch: each runs as long as everything else.
 	beside   []part
@@ -70,11 +69,14 @@ func (d *daemon) build(ctx context.Context) error {
 	if d.runner, err = newRunner(ctx, d.bus, d.kernel, d.policy, reg, d.log); err != nil {
 		return err
 	}
+	if d.desk, err = d.newDesk(ctx); err != nil {
+		return err
+	}
 	d.beside = d.watchers(reg)
 	if d.tellers, err = newTellers(d.bus, d.policy.Outcomes, reg, d.log); err != nil {
 		return err
 	}
-	routes, err := d.routes(reg)
+	routes, err := d.routes(ctx, reg)
 	if err != nil {
 		return err
 	}
@@ -110,13 +112,17 @@ func (d *daemon) watchers(reg prometheus.Registerer) []part {
 	return parts
 }
 
-func (d *daemon) routes(reg *prometheus.Registry) (http.Handler, error) {
+func (d *daemon) routes(ctx context.Context, reg *prometheus.Registry) (http.Handler, error) {
 	metrics := receiver.NewMetrics(reg)
 	ams := make([]receiver.Alertmanager, len(d.kernel.peers))
 	for i, am := range d.kernel.peers {
 		ams[i] = am
 	}
 	d.reread = receiver.NewReread(ams, d.journal, metrics, d.log)
+	api, err := d.newAPI(ctx)
+	if err != nil {
+		return nil, err
+	}
 	srv := d.policy.Server
 	return receiver.Routes{
 		Webhook: receiver.NewWebhook(receiver.Config{
@@ -126,40 +132,8 @@ func (d *daemon) routes(reg *prometheus.Registry) (http.Handler, error) {
 		Health:  receiver.Healthy(),
 		Ready:   receiver.Ready([]receiver.Check{{Name: "bus", Ask: d.bus.Ready}}),
 		Metrics: promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg, MaxRequestsInFlight: 4}),
-		API:     &guarded{auth: receiver.Auth{Tokens: reveal(srv.API.BearerTokens)}, certified: srv.TLS.ClientCAFile != "", next: watchesUntil(d.stopping, console.NewAPI(d.bus))},
+		API:     api,
 	}, nil
-}
-
-// guarded lets in whom auth allows. Where no token is set, that is this machine, and whoever has shown a client certificate: alerts and
-// incidents say much about a company's systems.
-type guarded struct {
-	auth      receiver.Auth
-	certified bool
-	next      http.Handler
-}
-
-// ServeHTTP answers 401 to who is not let in, with what to do about it.
-func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch open := len(g.auth.Tokens) == 0; {
-	case open && !g.certified && !fromHere(r):
-		deny(w, "the API answers only this machine until server.api.bearer_tokens is set")
-	case !g.auth.Allows(r):
-		deny(w, "the credentials are missing or wrong")
-	default:
-		g.next.ServeHTTP(w, r)
-	}
-}
-
-func deny(w http.ResponseWriter, why string) {
-	w.Header().Set("WWW-Authenticate", `Bearer realm="firebreak"`)
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusUnauthorized)
-	_ = json.NewEncoder(w).Encode(map[string]string{"error": why}) // the peer may be gone
-}
-
-func fromHere(r *http.Request) bool {
-	addr, err := netip.ParseAddrPort(r.RemoteAddr)
-	return err == nil && addr.Addr().Unmap().IsLoopback()
 }
 
 // watchesUntil ends watches with ctx. Everything else is short, and is finished.

@@ -159,7 +159,7 @@ server:
   webhook: {bearer_tokens: ["${E2E_WEBHOOK_TOKEN}"]}
   api: {bearer_tokens: ["${E2E_API_TOKEN}"]}
 bus: {data: %q, listen: %s, token: "${E2E_BUS_TOKEN}"}
-alertmanagers: [{url: %s}]
+alertmanagers: [{url: %s, receiver: testbed}]
 outcomes:
   webhooks: [{name: desk, url: %s, secret: "${E2E_OUTCOME_SECRET}"}]
 handlers:

@@ -18,6 +18,7 @@ type kernel struct {
 	ledger   *ledger.Ledger
 	brake    *guard.Brake
 	guard    *guard.Guard
+	windows  *guard.Windows
 	watchdog *guard.Watchdog
 	// peers are the Alertmanagers of the policy, in its order.
 	peers []*live.Client
@@ -49,8 +50,8 @@ func newKernel(ctx context.Context, b *bus.Bus, p policy.Policy) (*kernel, error
 }
 
 func (k *kernel) newGuard(p policy.Policy) (*guard.Guard, error) {
-	windows, err := guard.NewWindows(p.Guard.Maintenance)
-	if err != nil {
+	var err error
+	if k.windows, err = guard.NewWindows(p.Guard.Maintenance); err != nil {
 		return nil, err
 	}
 	observer, err := guard.NewObserver(p.Guard.Observer)
@@ -65,7 +66,7 @@ func (k *kernel) newGuard(p policy.Policy) (*guard.Guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	return guard.New(guard.Config{Brake: k.brake, Windows: windows, Alertmanagers: alertmanagers, Observer: observer, Watchdog: k.watchdog})
+	return guard.New(guard.Config{Brake: k.brake, Windows: k.windows, Alertmanagers: alertmanagers, Observer: observer, Watchdog: k.watchdog})
 }
 
 // hostOf is a URL as people may read it: without credentials.

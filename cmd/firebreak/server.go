@@ -71,30 +71,44 @@ func (s server) client() (*http.Client, error) {
 
 // get asks for a path of the API. The body must be closed.
 func (s server) get(ctx context.Context, path string, query url.Values) (io.ReadCloser, error) {
+	req, err := s.request(ctx, http.MethodGet, path, query, nil)
+	if err != nil {
+		return nil, err
+	}
+	return s.send(req)
+}
+
+// request is one to a path of the API, with the token if there is one.
+func (s server) request(ctx context.Context, method, path string, query url.Values, body io.Reader) (*http.Request, error) {
 	base, err := url.Parse(s.Server)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
 		return nil, fmt.Errorf("--server %q: write it with its scheme, such as http://127.0.0.1:9095", s.Server)
-	}
-	client, err := s.client()
-	if err != nil {
-		return nil, err
 	}
 	u := strings.TrimRight(s.Server, "/") + path
 	if len(query) > 0 {
 		u += "?" + query.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
+	req, err := http.NewRequestWithContext(ctx, method, u, body)
 	if err != nil {
 		return nil, fmt.Errorf("read --server: %w", err)
 	}
 	if s.Token != "" {
 		req.Header.Set("Authorization", "Bearer "+s.Token)
 	}
+	return req, nil
+}
+
+// send returns the body of what is answered well. It must be closed.
+func (s server) send(req *http.Request) (io.ReadCloser, error) {
+	client, err := s.client()
+	if err != nil {
+		return nil, err
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("ask the server at %s (is \"firebreak serve\" running there? --server names another): %w", s.Server, err)
 	}
-	if resp.StatusCode == http.StatusOK {
+	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusCreated {
 		return resp.Body, nil
 	}
 	defer func() { _ = resp.Body.Close() }()
@@ -105,7 +119,7 @@ func (s server) get(ctx context.Context, path string, query url.Values) (io.Read
 	if resp.StatusCode == http.StatusUnauthorized {
 		said.Error += " (set FIREBREAK_TOKEN)"
 	}
-	return nil, fmt.Errorf("the server answered %s: %s", resp.Status, said.Error)
+	return nil, fmt.Errorf("the server answered %s: %s", resp.Status, clean(said.Error, 0))
 }
 
 // eachLine decodes one JSON object a line.

@@ -53,7 +53,7 @@ func newRunner(ctx context.Context, b *bus.Bus, k *kernel, p settings, reg prome
 	return handlers.NewRunner(ctx, handlers.Config{
 		Handlers:     carried,
 		Remediations: map[string]remediations.Remediation{"breaker": breakers, "httpadmin": admin},
-		Ledger:       k.ledger, Gate: k.guard, Permits: p.Permits, Limits: p.Limits, Metrics: handlers.NewMetrics(reg), Log: log,
+		Ledger:       k.ledger, Gate: k.guard, Permits: p.Permits, Approvals: approvals{p.Policy}, Limits: p.Limits, Metrics: handlers.NewMetrics(reg), Log: log,
 	}, b)
 }
 

@@ -35,11 +35,11 @@ func (d *Desk) Approve(ctx context.Context, ref Ref, p incidents.Person, may May
 			return incidents.Event{}, err
 		}
 		if a.By != nil && a.By.Same(p) {
-			return incidents.Event{}, no(OwnRequest, "%s asked for it, and cannot approve it", p)
+			return incidents.Event{}, no(OwnRequest, "%s asked for it, and %s cannot be told apart from them: nobody approves their own request", a.By, p)
 		}
 		for _, s := range st.Approvals {
 			if s.Person.Same(p) {
-				return incidents.Event{}, no(SaidAlready, "%s has approved it already; %d of %d people have", p, len(st.Approvals), a.Need)
+				return incidents.Event{}, no(SaidAlready, "%s has approved it already, and %s cannot be told apart from them; %d of %d people have", s.Person, p, len(st.Approvals), a.Need)
 			}
 		}
 		out = Answered{Have: len(st.Approvals) + 1, Need: a.Need, Asking: *a}

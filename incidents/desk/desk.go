@@ -82,9 +82,9 @@ func New(store *incidents.Store, agenda Agenda, ledger Ledger, by string, now fu
 }
 
 // Ack acknowledges what was done in an incident. It lifts what waits for that in its failure domain, and says what. It is taken only
-// when nothing of the incident stands any more.
+// when nothing of the incident stands any more. It is safe to repeat.
 func (d *Desk) Ack(ctx context.Context, id incidents.ID, p incidents.Person, note string) (lifted []string, err error) {
-	st, err := d.order(ctx, id, func(st *incidents.State) (incidents.Event, error) {
+	_, err = d.order(ctx, id, func(st *incidents.State) (incidents.Event, error) {
 		switch f := st.Fix(); {
 		case tooLong(note) != nil:
 			return incidents.Event{}, tooLong(note)
@@ -93,12 +93,15 @@ func (d *Desk) Ack(ctx context.Context, id incidents.ID, p incidents.Person, not
 		case f.Times.Ended.IsZero():
 			return incidents.Event{}, no(Standing, "the change of %s is still under way: take it back first (recall), or wait", id)
 		}
+		// The ledger comes first: it knows best what stands, and an acknowledgement on record that lifted nothing would be a lie.
+		now, err := d.ledger.Ack(ctx, id.String(), st.Domain, st.Handler+":"+st.Target, d.now())
+		if err != nil {
+			return incidents.Event{}, err
+		}
+		lifted = append(lifted, now...)
 		return incidents.Event{Kind: incidents.Acked, Person: &p, Note: note}, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return d.ledger.Ack(ctx, id.String(), st.Domain, st.Handler+":"+st.Target, d.now())
+	return lifted, err
 }
 
 // Override lets the next change of an incident pass the brakes: pause, cooldown, budgets, maintenance, mode observe. Not the target's own

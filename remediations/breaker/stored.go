@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
+	"github.com/firebreak-sre/firebreak/internal/failpoint"
 	"github.com/firebreak-sre/firebreak/remediations"
 	"github.com/firebreak-sre/firebreak/remediations/breaker/lease"
 )
@@ -131,6 +132,7 @@ func (b *Breaker) publish(ctx context.Context, m *nats.Msg, expected uint64, opt
 		return 0, fmt.Errorf("%w: nothing was sent: %w", remediations.ErrRefused, err)
 	}
 	opts = append(opts, jetstream.WithExpectLastSequencePerSubject(expected), jetstream.WithRetryAttempts(0))
+	failpoint.Hit("breaker:send")
 	ack, err := b.js.PublishMsg(ctx, m, opts...)
 	if err == nil {
 		return ack.Sequence, nil

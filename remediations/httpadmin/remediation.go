@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/firebreak-sre/firebreak/internal/failpoint"
 	"github.com/firebreak-sre/firebreak/remediations"
 )
 
@@ -80,6 +81,7 @@ func (t *target) apply(ctx context.Context, o remediations.Order) (remediations.
 	defer cancel()
 	ctx, stop := context.WithDeadline(ctx, o.Deadline)
 	defer stop()
+	failpoint.Hit("httpadmin:send")
 	y := t.send(ctx, o, c.apply, o.Action, pick(seen, off))
 	err = y.err()
 	if had := len(pick(seen, ours)); had > 0 && errors.Is(err, remediations.ErrRefused) {
