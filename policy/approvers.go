@@ -31,10 +31,10 @@ func (p Policy) Approvers(handler, target, fix string) ApproverList {
 		if !r.fits(handler, target, fix) {
 			continue
 		}
-		l.SlackUsers = merge(l.SlackUsers, r.SlackUsers)
-		l.SlackGroups = merge(l.SlackGroups, r.SlackGroups)
-		l.Emails = merge(l.Emails, r.Emails)
-		l.Operators = merge(l.Operators, r.Operators)
+		l.SlackUsers = merge(l.SlackUsers, r.SlackUsers, exactly)
+		l.SlackGroups = merge(l.SlackGroups, r.SlackGroups, exactly)
+		l.Emails = merge(l.Emails, r.Emails, strings.EqualFold) // as Slack's users are compared with them
+		l.Operators = merge(l.Operators, r.Operators, exactly)
 	}
 	return l
 }
@@ -45,13 +45,15 @@ func (r ApprovalRule) fits(handler, target, fix string) bool {
 	return covers(r.Handlers, handler) && covers(r.Targets, target) && covers(r.Fixes, fix)
 }
 
-// merge adds what is not there yet. A name that is empty is nobody's: it must never match somebody who has none. Only e-mail addresses
-// differ in case, and mean the same.
-func merge(list, more []string) []string {
+// merge adds what is not there yet. A name that is empty is nobody's: it must never match somebody who has none.
+func merge(list, more []string, same func(a, b string) bool) []string {
 	for _, one := range more {
-		if one != "" && !slices.ContainsFunc(list, func(known string) bool { return strings.EqualFold(known, one) }) {
+		if one != "" && !slices.ContainsFunc(list, func(known string) bool { return same(known, one) }) {
 			list = append(list, one)
 		}
 	}
 	return list
 }
+
+// exactly says whether two names are the same.
+func exactly(a, b string) bool { return a == b }

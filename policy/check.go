@@ -22,6 +22,7 @@ func (d *document) check(p *Policy) {
 	d.checkBudget("limits.per_action", p.Limits.PerAction)
 	d.checkBudget("limits.global", p.Limits.Global)
 	d.checkGuard(p)
+	d.checkApprovals(p)
 	d.checkRetryStorm(p.Handlers.RetryStorm)
 }
 
@@ -159,25 +160,6 @@ func (d *document) checkAlertmanager(path string, a Alertmanager) {
 	d.checkLogin(path, a.Username, a.Password)
 	if d.sound(path) && a.BearerToken != "" && (a.Username != "" || a.Password != "") {
 		d.wrong(path+".username", "is set together with a bearer token: keep one of the two")
-	}
-}
-
-// checkOutcomes looks at names and signing keys.
-func (d *document) checkOutcomes(o Outcomes) {
-	const path = "outcomes.webhooks"
-	d.unique(path, len(o.Webhooks), ".name", func(i int) string { return o.Webhooks[i].Name })
-	for i, w := range o.Webhooks {
-		here := at(path, i)
-		d.uniqueTexts(here+".events", w.Events)
-		if !d.sound(here+".secret", here+".secret_file") {
-			continue
-		}
-		if w.Secret == "" {
-			d.wrong(here+".secret", "is missing: every call is signed, write secret or secret_file: "+
-				"whsec_ and base64, or plain text of at least 24 bytes")
-		} else if said := signingProblem(w.Secret); said != "" {
-			d.wrong(d.either(here+".secret", here+".secret_file"), "%s", said)
-		}
 	}
 }
 

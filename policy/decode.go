@@ -199,12 +199,13 @@ func (d *document) mapping(n *yaml.Node, v reflect.Value, s spot) {
 		case known != nil && !slices.Contains(known, name):
 			d.unreadable(markOf(n.Content[i]), path, "is not known here: %s", oneOf(name, known))
 			continue
-		case name == "", isNull(n.Content[i+1]):
+		case name == "" && !s.rule.others, isNull(n.Content[i]), isNull(n.Content[i+1]), s.rule.each != "" && isEmptyText(n.Content[i+1]):
 			d.unreadable(markOf(n.Content[i]), path, "is empty: write a name and a value, or take the line out")
 			continue
 		}
 		e := reflect.New(v.Type().Elem()).Elem()
-		d.value(n.Content[i+1], e, spot{path: path, key: markOf(n.Content[i]), rule: rule{raw: s.rule.raw}, alias: s.alias})
+		below := rule{raw: s.rule.raw, is: s.rule.each}
+		d.value(n.Content[i+1], e, spot{path: path, key: markOf(n.Content[i]), rule: below, alias: s.alias})
 		v.SetMapIndex(reflect.ValueOf(name), e)
 	}
 }

@@ -1,6 +1,6 @@
 package policy
 
-// EventKinds are the kinds of events that outcomes.webhooks[].events may name: those that the package incidents writes.
+// EventKinds are the kinds of events that outcomes.webhooks[].events and outcomes.messages[].events may name: those that the package incidents writes.
 // They are listed here again because a policy is read before there is an incident, and imports none of it; a test
 // compares the two lists.
 func EventKinds() []string {

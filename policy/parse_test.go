@@ -46,6 +46,7 @@ func TestDefault(t *testing.T) {
 			StopFile: filepath.FromSlash("firebreak-data/STOP"),
 			Observer: policy.Observer{ClockSkew: policy.Duration(2 * time.Second), Timeout: policy.Duration(time.Second)},
 		},
+		Approvals: policy.Approvals{Expire: policy.Duration(10 * time.Minute)},
 		Handlers: policy.Handlers{RetryStorm: policy.RetryStorm{
 			Mode: policy.Observe, Alerts: []string{"RetryStorm"},
 			Thresholds: policy.StormThresholds{

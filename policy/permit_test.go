@@ -11,6 +11,8 @@ import (
 func targets(t *testing.T) policy.Policy {
 	t.Helper()
 	return parse(t, `
+server: {api: {operators: [{name: alice, token: "${TOKEN}", may: [approve]}]}}
+approvals: {rules: [{operators: [alice]}]}
 handlers:
   retrystorm:
     mode: auto

@@ -11,8 +11,8 @@
 //
 // ${NAME} stands for an environment variable in every text of the file: addresses, URLs, names, labels and secrets.
 // Not in what is a language of its own, in which "$" may mean something else: the expressions and paths of probes, and
-// everything under controls (templates). Nor in closed sets (mode, allow, events, method, may, days, handlers), so that the
-// file alone says what is allowed. "$${" is a plain "${". A variable that is unset or empty is a problem.
+// everything under controls (templates). Nor in closed sets (mode, allow, events, method, may, days,
+// handlers, fixes, severities) and in keys, so that the file alone says what is allowed. "$${" is a plain "${". A variable that is unset or empty is a problem.
 //
 // # Files
 //
@@ -32,7 +32,10 @@
 //	minlen=N   the fewest characters of a secret
 //	raw        ${NAME} is left alone here and below
 //	into=F     a file whose content becomes the sibling field F
-//	name url base nats file anchor mode fix event method day right handler  the kind of text
+//	others     a mapping may have the key "", which stands for all that it does not name
+//	each=K     the kind of text of a mapping's values; what stands beside it is that of its keys
+//	name url base nats file anchor email channel team app user usergroup mention  the kind of text
+//	mode fix event method day right handler severity  the same, of a closed set
 package policy
 
 import "slices"
@@ -96,14 +99,15 @@ type Outcomes struct {
 	PagerDuty *PagerDuty `yaml:"pagerduty"`
 	Messages  []Message  `yaml:"messages"`
 	// Console is a link to an incident for people; {incident} in it is replaced by its id. Empty: no link.
-	Console string `yaml:"console"`
-	// Escalation says by the alert's label severity who is told next while nobody has taken an incident; "" is any other severity.
-	Escalation map[string][]Rung `yaml:"escalation"`
+	Console string `yaml:"console" rule:"url"`
+	// Escalation says by the alert's label severity who is told next while nobody has taken an incident; "" is any other severity, and
+	// none. A severity that is there with no rung has no ladder. Nil: there is none at all.
+	Escalation map[string][]Rung `yaml:"escalation" rule:"others"`
 }
 
 // OutcomeWebhook is a generic webhook, signed after Standard Webhooks (webhook-id, webhook-timestamp, webhook-signature).
 type OutcomeWebhook struct {
-	// Name is unique, of letters, digits, "_" and "-". Required.
+	// Name is unique among all outcomes, of letters, digits, "_" and "-"; not slack, pagerduty or log. Required.
 	Name string `yaml:"name" rule:"need=incident-desk;name"`
 	// URL is where the events are posted to. Required.
 	URL string `yaml:"url" rule:"need=https://example.com/hooks/firebreak;url"`

@@ -24,6 +24,11 @@ func testEnv(name string) (string, bool) {
 		"NAME":          "checkout",
 		"WITH_PASSWORD": "http://bob:hunter2@am:9093",
 		"NOT_A_URL":     "hunter2",
+		"BOT":           "xoxb-hunter2",
+		"APP":           "xapp-hunter2",
+		"KEY":           "hunter2hunter2hunter2hunter2hunt",
+		"CHAT":          "discord://hunter2@42",
+		"WHO":           "alice@example.com",
 	}[name]
 	return value, ok
 }

@@ -15,7 +15,9 @@ type rule struct {
 	minLen      string
 	into        string
 	is          string // the kind of text
+	each        string // the kind of text of a mapping's values
 	raw         bool
+	others      bool // a mapping may have the key ""
 }
 
 // field is one key of a struct.
@@ -65,8 +67,12 @@ func parseRule(tag string) rule {
 			r.minLen = value
 		case "into":
 			r.into = value
+		case "each":
+			r.each = value
 		case "raw":
 			r.raw = true
+		case "others":
+			r.others = true
 		default:
 			r.is = name
 		}
@@ -97,6 +103,8 @@ func choices(is string) []string {
 		return rights()
 	case "handler":
 		return handlerNames()
+	case "severity":
+		return severities()
 	}
 	return nil
 }

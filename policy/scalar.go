@@ -218,12 +218,14 @@ func (d *document) kind(v reflect.Value, s spot) string {
 		return anchorProblem(v.String(), d.at[s.path].text)
 	case "nats":
 		return natsProblem(v.String(), d.at[s.path].text)
+	case "email":
+		return emailProblem(v.String(), d.at[s.path].text)
 	case "file":
 		path, said := d.regular(v.String())
 		v.SetString(path)
 		return said
 	}
-	return ""
+	return idProblem(s.rule.is, v.String(), d.at[s.path].text)
 }
 
 // isName says whether text can be one token of a key.

@@ -17,6 +17,7 @@ const (
 	instantPattern  = `^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$`
 	clockPattern    = `^([01][0-9]|2[0-3]):[0-5][0-9]$`
 	anchorPattern   = `^(https?://\S+|[^\s/@]+:[0-9]+|\S*\$\{\S*)$`
+	emailPattern    = `^(\S+@\S+|\S*\$\{\S*)$`
 	namePattern     = `^([A-Za-z0-9_-]|\$\{[A-Za-z_][A-Za-z0-9_]*\})+$`
 )
 
@@ -118,6 +119,9 @@ func (r rule) constrain(s *jsonschema.Schema, t reflect.Type) {
 		if known := choices(r.is); known != nil {
 			s.PropertyNames = &jsonschema.Schema{Enum: anys(known)}
 		}
+		if r.each != "" {
+			rule{is: r.each}.constrain(s.AdditionalProperties, t.Elem())
+		}
 		return
 	}
 	if s.Type == "integer" || s.Type == "number" {
@@ -132,6 +136,11 @@ func (r rule) constrain(s *jsonschema.Schema, t reflect.Type) {
 		s.Pattern = namePattern
 	case "anchor":
 		s.Pattern = anchorPattern
+	case "email":
+		s.Pattern = emailPattern
+	}
+	if _, letters := slackID(r.is); letters != "" {
+		s.Pattern = `^([` + letters + `][A-Z0-9]{2,40}|\S*\$\{\S*)$`
 	}
 }
 

@@ -22,7 +22,17 @@ import (
 )
 
 // anyEnv gives every variable a value of its own that suits.
-func anyEnv(name string) (string, bool) { return name + "-of-more-than-24-bytes", true }
+func anyEnv(name string) (string, bool) {
+	switch name {
+	case "FIREBREAK_SLACK_BOT_TOKEN":
+		return "xoxb-of-the-test", true
+	case "FIREBREAK_SLACK_APP_TOKEN":
+		return "xapp-of-the-test", true
+	case "FIREBREAK_PAGERDUTY_KEY":
+		return "0123456789abcdef0123456789abcdef", true
+	}
+	return name + "-of-more-than-24-bytes", true
+}
 
 // schema compiles the schema.
 func schema(t *testing.T) *jsonschema.Schema {
@@ -76,6 +86,11 @@ func TestSchema(t *testing.T) {
 		"size":    []byte("bus: {max_bytes: 1024}"),
 		"moments": []byte("guard: {maintenance: [{name: a, from: 2026-12-24T18:00:00Z, until: \"2026-12-24T18:00:00.5+01:00\"}]}"),
 		"times":   []byte("guard: {maintenance: [{name: a, at: \"23:59\", for: 1h, days: [mon, sun], handlers: [retrystorm]}]}"),
+		"chat": []byte("outcomes: {slack: {channel: \"${CHANNEL}\", channels: {page: G12}, team: E12, app: A12}, " +
+			"pagerduty: {severities: {x: info}}, messages: []}"),
+		"ladder": []byte("outcomes: {escalation: {\"\": [{to: [slack]}], \"any value\": [{after: 5m, to: [a, b], mention: W12}], low: []}}"),
+		"approvals": []byte("approvals: {expire: 5m, rules: [{handlers: [retrystorm], targets: [a/b], fixes: [open], " +
+			"slack_users: [U12, \"${WHO}\"], slack_groups: [S12], emails: [a@b.example, \"${WHO}\"], operators: [alice]}]}"),
 		"anchors": []byte("guard: {observer: {anchors: [\"a:1\", \"[::1]:53\", \"https://a/b\", \"${HOST}:53\"]}, watchdog: {}}"),
 	} {
 		if err := validate(t, s, text); err != nil {
@@ -95,7 +110,13 @@ func TestSchema(t *testing.T) {
 		"guard: {maintenance: [{name: a, days: [monday]}]}", "guard: {maintenance: [{name: a, handlers: [storm]}]}",
 		"guard: {observer: {anchors: [gateway]}}", "guard: {observer: {anchors: [\"ftp://a\"]}}", "guard: {observer: {need: 0}}",
 		"guard: {heartbeat: {url: \" \"}}", "server: {api: {operators: [{token: x}]}}", "server: {api: {operators: [{name: a, may: [root]}]}}",
-		"limits: {blast_radius: {share_percent: 101}}",
+		"limits: {blast_radius: {share_percent: 101}}", "outcomes: {slack: {bot_token: x}}", "outcomes: {slack: {channel: \"#ops\"}}",
+		"outcomes: {slack: {channel: C12, channels: {page: ops}}}", "outcomes: {slack: {channel: C12, team: C12}}", "outcomes: {slack: }",
+		"outcomes: {pagerduty: {severities: {page: high}}}", "outcomes: {messages: [{url: \"discord://a@b\"}]}",
+		"outcomes: {escalation: {high: [{after: 5m}]}}", "outcomes: {escalation: {high: [{to: []}]}}", "outcomes: {escalation: {high: {to: [slack]}}}",
+		"outcomes: {escalation: {high: [{to: [slack], mention: C12}]}}", "approvals: {rules: [{fixes: [opne]}]}",
+		"approvals: {rules: [{slack_users: [alice]}]}", "approvals: {rules: [{slack_groups: [U12]}]}", "approvals: {rules: [{emails: [alice]}]}",
+		"approvals: {rules: [{handlers: [storm]}]}", "approvals: {expire: 10}",
 	} {
 		if err := validate(t, s, []byte(text)); err == nil {
 			t.Errorf("%s: is valid, want it refused", text)
@@ -195,9 +216,8 @@ func wantKeys(t *testing.T, typ reflect.Type, path string, seen map[string]bool)
 	case reflect.Slice:
 		wantKeys(t, typ.Elem(), path+"[]", seen)
 	case reflect.Map:
-		if typ.Elem().Kind() == reflect.Struct {
-			wantKeys(t, typ.Elem(), path+".open", seen)
-		}
+		key := map[reflect.Kind]string{reflect.Struct: ".open", reflect.Slice: ".critical"}[typ.Elem().Kind()]
+		wantKeys(t, typ.Elem(), path+key, seen)
 	case reflect.Struct:
 		if reflect.PointerTo(typ).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
 			return
