@@ -302,7 +302,7 @@ func (a *Agenda) serve(ctx context.Context, key string, fn func(context.Context,
 		it.due = time.Now().Add(claimTTL / 2)
 	case err != nil && ctx.Err() == nil:
 		it.tries++
-		delay := min(250*time.Millisecond<<min(it.tries, 8), time.Minute)
+		delay := retryIn(err, it.tries)
 		it.due = time.Now().Add(delay)
 		a.bus.log.Warn().Err(err).Str("key", key).Dur("again_in", delay).Msg("work on an open record failed; it will be tried again")
 	case it.again:
@@ -312,6 +312,19 @@ func (a *Agenda) serve(ctx context.Context, key string, fn func(context.Context,
 		it.due = time.Now().Add(time.Second)
 	}
 	a.requeue(it)
+}
+
+// passingRetry is how long work waits at most that the bus itself has failed: when a cluster is there again, what stands has waited for
+// long enough.
+const passingRetry = 2 * time.Second
+
+// retryIn is how long work waits that has failed so many times in a row.
+func retryIn(err error, tries int) time.Duration {
+	longest := time.Minute
+	if isPassing(err) {
+		longest = passingRetry
+	}
+	return min(250*time.Millisecond<<min(tries, 8), longest)
 }
 
 // stored tells who waits for it that the key is stored.

@@ -207,12 +207,12 @@ func (b *Bus) createStreams(ctx context.Context) error {
 
 // createStream makes a stream, or changes it to what this build wants.
 func (b *Bus) createStream(ctx context.Context, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
-	return insist(ctx, func(ctx context.Context) (jetstream.Stream, error) { return b.js.CreateOrUpdateStream(ctx, cfg) })
+	return Insist(ctx, func(ctx context.Context) (jetstream.Stream, error) { return b.js.CreateOrUpdateStream(ctx, cfg) })
 }
 
 func (b *Bus) bucket(ctx context.Context, cfg jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
 	cfg.History, cfg.Replicas = 1, b.cfg.Replicas
-	kv, err := insist(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return b.js.CreateOrUpdateKeyValue(ctx, cfg) })
+	kv, err := Insist(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return b.js.CreateOrUpdateKeyValue(ctx, cfg) })
 	if err != nil {
 		return nil, fmt.Errorf("create key-value bucket %s: %w", cfg.Bucket, err)
 	}

@@ -18,11 +18,12 @@ const (
 	insistPause = 250 * time.Millisecond
 )
 
-// insist repeats a request that sets something up until it is answered. The request must be one that can be repeated.
+// Insist repeats a request that sets something up until it is answered. The request must be one that can be repeated. It is for rooms
+// that set something up of their own, by [Bus.JetStream].
 //
 // A cluster answers such a request not at all if another replica asks for the same stream at the same time, for only the last of
 // them is remembered; and with errors while it has no leader, or not yet enough nodes.
-func insist[T any](ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
+func Insist[T any](ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, insistFor, errNoAnswer)
 	defer cancel()
 	for {
@@ -51,7 +52,7 @@ func isPassing(err error) bool {
 	}
 	for _, passing := range []error{
 		context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, jetstream.ErrNoStreamResponse,
-		nats.ErrReconnectBufExceeded, nats.ErrConnectionReconnecting, nats.ErrDisconnected,
+		nats.ErrReconnectBufExceeded, nats.ErrConnectionReconnecting, nats.ErrDisconnected, errBehind, errCutOff,
 	} {
 		if errors.Is(err, passing) {
 			return true

@@ -32,7 +32,10 @@ func (b *Bus) Work(ctx context.Context, w Work, fn func(context.Context, Msg) er
 	if err != nil {
 		return err
 	}
-	c, err := reader(ctx, s, w)
+	c, err := Insist(ctx, func(ctx context.Context) (jetstream.Consumer, error) { return reader(ctx, s, w) })
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -178,6 +178,6 @@ func askingWords(a Asking) string {
 	if a.Need > 1 {
 		people = fmt.Sprintf("%d different people", a.Need)
 	}
-	return fmt.Sprintf("approval of %s is asked for until %s: %s on %s → %s for at most %s (class %s, plan %.12s)",
+	return fmt.Sprintf("approval by %s is asked for until %s: %s on %s → %s for at most %s (class %s, plan %.12s)",
 		people, a.Until.UTC().Format("15:04:05Z"), a.Step.Fix, a.Step.Service, a.Step.Edge, a.Step.Limit, a.Class, a.Plan)
 }

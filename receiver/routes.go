@@ -10,6 +10,8 @@ type Routes struct {
 	Webhook, Health, Ready, Metrics http.Handler
 	// API takes everything below /api/.
 	API http.Handler
+	// Slack takes what people press there, at /slack/interactions. Nil: nothing is pressed over HTTP.
+	Slack http.Handler
 }
 
 // ServeHTTP routes by hand: the library's multiplexer cleans paths by redirecting, and a redirected webhook is a lost alert.
@@ -23,6 +25,8 @@ func (r Routes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.Ready.ServeHTTP(w, req)
 	case path == "/metrics":
 		r.Metrics.ServeHTTP(w, req)
+	case path == "/slack/interactions" && r.Slack != nil:
+		r.Slack.ServeHTTP(w, req)
 	case strings.HasPrefix(req.URL.Path, "/api/"):
 		r.API.ServeHTTP(w, req)
 	default:

@@ -16,6 +16,7 @@ import (
 	"github.com/firebreak-sre/firebreak/handlers"
 	orders "github.com/firebreak-sre/firebreak/incidents/desk"
 	"github.com/firebreak-sre/firebreak/notify"
+	"github.com/firebreak-sre/firebreak/notify/slack"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/receiver"
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,6 +38,7 @@ type daemon struct {
 	// beside are the parts that watch: each runs as long as everything else.
 	beside   []part
 	tellers  []*notify.Teller
+	slack    *slack.Slack // nil if the policy names none
 	listener net.Listener
 	server   *http.Server
 	// stopping ends with endWatches, when the server begins to stop: a watch would hold it up.
@@ -73,7 +75,10 @@ func (d *daemon) build(ctx context.Context) error {
 		return err
 	}
 	d.beside = d.watchers(reg)
-	if d.tellers, err = newTellers(d.bus, d.policy.Outcomes, reg, d.log); err != nil {
+	if d.slack, err = newSlack(ctx, d.bus, d.desk, d.policy.Policy, reg, d.log); err != nil {
+		return err
+	}
+	if d.tellers, err = newTellers(d.bus, d.policy.Outcomes, d.slack, reg, d.log); err != nil {
 		return err
 	}
 	routes, err := d.routes(ctx, reg)
@@ -133,6 +138,7 @@ func (d *daemon) routes(ctx context.Context, reg *prometheus.Registry) (http.Han
 		Ready:   receiver.Ready([]receiver.Check{{Name: "bus", Ask: d.bus.Ready}}),
 		Metrics: promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg, MaxRequestsInFlight: 4}),
 		API:     api,
+		Slack:   interactions(d.slack),
 	}, nil
 }
 
@@ -219,6 +225,9 @@ func (d *daemon) Run(ctx context.Context) error {
 		g.run(p.name, p.run)
 	}
 	g.run("re-reads", d.reread.Run)
+	if d.slack != nil {
+		g.run("slack", d.slack.Run)
+	}
 	for _, t := range d.tellers {
 		g.run("outcomes", t.Run)
 	}

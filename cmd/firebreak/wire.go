@@ -13,6 +13,7 @@ import (
 	"github.com/firebreak-sre/firebreak/handlers/retrystorm"
 	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/notify"
+	"github.com/firebreak-sre/firebreak/notify/slack"
 	"github.com/firebreak-sre/firebreak/notify/webhook"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/receiver"
@@ -95,9 +96,12 @@ func adminConfig(p policy.Policy) httpadmin.Config {
 	return httpadmin.Config{Targets: targets}
 }
 
-func newTellers(b *bus.Bus, o policy.Outcomes, reg prometheus.Registerer, log zerolog.Logger) ([]*notify.Teller, error) {
+func newTellers(b *bus.Bus, o policy.Outcomes, s *slack.Slack, reg prometheus.Registerer, log zerolog.Logger) ([]*notify.Teller, error) {
 	m := notify.NewMetrics(reg)
 	out := []*notify.Teller{notify.NewTeller(b, notify.Log{Logger: log}, nil, m, log)}
+	if s != nil {
+		out = append(out, notify.NewTeller(b, s.Sink(), slack.Kinds(), m, log))
+	}
 	for _, w := range o.Webhooks {
 		sender, err := webhook.New(webhook.Config{Name: w.Name, URL: w.URL, Secret: []byte(w.Secret.Reveal()), Timeout: w.Timeout.D()}, &http.Client{})
 		if err != nil {
