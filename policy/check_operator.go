@@ -5,6 +5,7 @@ func (d *document) checkAPI(s Server) {
 	const path = "server.api.operators"
 	operators := s.API.Operators
 	d.unique(path, len(operators), ".name", func(i int) string { return operators[i].Name })
+	d.unique(path, len(operators), ".slack_user", func(i int) string { return operators[i].SlackUser })
 	first := map[Secret]int{}
 	for i, o := range operators {
 		here := at(path, i)

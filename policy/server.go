@@ -57,6 +57,8 @@ type Operator struct {
 	// Token is accepted in "Authorization: Bearer …", at least 16 characters. Required, here or in TokenFile.
 	Token     Secret `yaml:"token" rule:"minlen=16"`
 	TokenFile string `yaml:"token_file" rule:"into=Token;minlen=16"`
+	// SlackUser is the same person in Slack (U…), so that one who speaks in two places counts once, and two who do count twice.
+	SlackUser string `yaml:"slack_user" rule:"user"`
 	// May are the rights: read; operate (pause, resume, ack, recall, override); approve. Each of the latter includes read.
 	// Default read.
 	May []string `yaml:"may" rule:"right"`

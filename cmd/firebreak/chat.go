@@ -30,7 +30,19 @@ func newSlack(ctx context.Context, b *bus.Bus, d *orders.Desk, p policy.Policy, 
 func slackConfig(p policy.Policy) slack.Config {
 	s := p.Outcomes.Slack
 	return slack.Config{BotToken: s.BotToken, AppToken: s.AppToken, SigningSecret: s.SigningSecret, Channel: s.Channel, Channels: s.Channels,
-		TeamID: s.Team, AppID: s.App, APIURL: s.APIURL, Console: p.Outcomes.Console, Approvers: slackApprovers(p)}
+		TeamID: s.Team, AppID: s.App, APIURL: s.APIURL, Console: p.Outcomes.Console, Approvers: slackApprovers(p), Operator: operatorOf(p)}
+}
+
+// operatorOf is the operator whose identity a user of Slack is.
+func operatorOf(p policy.Policy) func(userID string) string {
+	return func(userID string) string {
+		for _, o := range p.Server.API.Operators {
+			if userID != "" && o.SlackUser == userID {
+				return o.Name
+			}
+		}
+		return ""
+	}
 }
 
 // slackApprovers are the people of the policy who can press a button.

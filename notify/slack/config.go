@@ -38,6 +38,8 @@ type Config struct {
 	APIURL string
 	// Approvers says who may approve a fix of a target. Nil, or an empty answer: nobody.
 	Approvers func(handler, target, fix string) []Approver
+	// Operator is the operator of the policy that a user of Slack is; "" if nothing says so. Nil: nobody is.
+	Operator func(userID string) string
 	// Now is the clock. Nil: time.Now.
 	Now func() time.Time
 }
@@ -55,6 +57,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Operator == nil {
+		c.Operator = func(string) string { return "" }
 	}
 	if c.Approvers == nil {
 		c.Approvers = func(string, string, string) []Approver { return nil }

@@ -61,7 +61,7 @@ func (p *people) identify(ctx context.Context, user string) (someone, error) {
 	if why := unfit(u, user, self.Team); why != "" {
 		return someone{}, errors.New(why)
 	}
-	who := someone{Person: incidents.Person{Name: u.RealName, Via: "slack", ID: u.ID}}
+	who := someone{Person: incidents.Person{Name: u.RealName, Via: "slack", ID: u.ID, Operator: p.config.Operator(u.ID)}}
 	if who.Name == "" {
 		who.Name = u.Name
 	}
