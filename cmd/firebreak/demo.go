@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/firebreak-sre/firebreak/console"
@@ -25,7 +26,8 @@ const demoTime = 55 * time.Second
 const slowTime = 3 * time.Second
 
 type demoCmd struct {
-	Keep bool `help:"Go on running afterwards, until interrupted."`
+	Keep     bool `help:"Go on running afterwards, until interrupted."`
+	Approval bool `help:"Ask a person first: the fix waits for a button in a Slack that lives in this process."`
 	// slow is how long payments is really slow, default slowTime. A test makes it so long that no fix can help.
 	slow time.Duration
 }
@@ -39,7 +41,9 @@ type demo struct {
 	slow   time.Duration
 	// healthy and stormy are what was measured before and in the storm, healed after it.
 	healthy, stormy, healed storm.Rates
-	events                  chan console.Line
+	// desktop is where a person is asked; nil if nobody is.
+	desktop *desktop
+	events  chan console.Line
 }
 
 // Run shows the whole way once. It fails if the storm did not come, or if the fix did not help.
@@ -50,6 +54,12 @@ func (c *demoCmd) Run(a *app) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	d := &demo{app: a, screen: newScreen(a.stdout), slow: cmp.Or(c.slow, slowTime), events: make(chan console.Line, 64)}
+	if c.Approval {
+		if d.desktop, err = openDesktop(); err != nil {
+			return err
+		}
+		defer func() { _ = d.desktop.slack.Close() }()
+	}
 	g := newGroup(a.ctx)
 	err = d.show(g, dir)
 	if err != nil && a.ctx.Err() == nil {
@@ -80,6 +90,12 @@ func (d *demo) close() {
 	}
 }
 
+// scene is one act.
+type scene struct {
+	title string
+	play  func(context.Context) error
+}
+
 // show goes through the acts. Nothing in it is scripted but their order: each waits for what is measured.
 func (d *demo) show(g *group, dir string) error {
 	ctx, cancel := context.WithTimeoutCause(g.ctx, demoTime, errDemoTime)
@@ -87,15 +103,15 @@ func (d *demo) show(g *group, dir string) error {
 	if err := d.start(g, dir); err != nil {
 		return err
 	}
-	acts := []struct {
-		title string
-		play  func(context.Context) error
-	}{
+	acts := []scene{
 		{"two services: checkout calls payments, users call checkout 80 times a second", d.showHealth},
 		{"payments becomes 10 times slower for 3 seconds; checkout retries", d.showStorm},
 		{"Alertmanager's notification is posted to the webhook", d.postFiring},
 		{"Firebreak looks, decides, opens the breaker of this one edge, verifies, and gives the calls back", d.showFix},
 		{"the alert resolves", d.showEnd},
+	}
+	if d.desktop != nil {
+		acts = slices.Insert(acts, 3, scene{"a person is asked first: Slack shows the plan with its buttons", d.showApproval})
 	}
 	for i, act := range acts {
 		d.screen.act(i+1, len(acts), act.title)
@@ -130,6 +146,9 @@ func (d *demo) start(g *group, dir string) error {
 	p := demoPolicy(d.system.StatsURL())
 	p.SetData(dir)
 	p.Bus.Listen, p.Bus.Token = addr, policy.Secret(token)
+	if d.desktop != nil {
+		d.desktop.allow(&p)
+	}
 	if d.daemon, err = newDaemon(g.ctx, settings{Policy: p, name: "of the demo"}, zerolog.Nop()); err != nil {
 		return err
 	}
@@ -156,7 +175,7 @@ func demoPolicy(stats string) policy.Policy {
 	storm := &p.Handlers.RetryStorm
 	storm.Mode = policy.Auto
 	storm.Thresholds.MinCalls = 40
-	storm.Thresholds.SampleEvery = seconds(1)
+	storm.Thresholds.SampleEvery, storm.Thresholds.ConfirmAfter = seconds(1), seconds(1)
 	storm.Thresholds.VerifyWithin = seconds(15)
 	storm.Thresholds.HoldFor = seconds(3)
 	storm.Thresholds.RampEvery = seconds(2)

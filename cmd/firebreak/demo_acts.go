@@ -111,6 +111,28 @@ func (d *demo) post(ctx context.Context, status string, starts, ends time.Time) 
 	return nil
 }
 
+// showApproval shows what happens until the button is pressed, while the services go on.
+func (d *demo) showApproval(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	pressed := make(chan error, 1)
+	go func() { pressed <- d.desktop.approve(ctx, d.app, d.screen) }()
+	done := false
+	_, err := d.until(ctx, func(storm.Rates) bool {
+		select {
+		case err := <-pressed:
+			done = true
+			pressed <- err
+		default:
+		}
+		return done
+	})
+	if err != nil {
+		return err
+	}
+	return <-pressed
+}
+
 // showFix waits until the change was made, and is gone again, and the system is as it was.
 func (d *demo) showFix(ctx context.Context) (err error) {
 	held, well := false, 0
