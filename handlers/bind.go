@@ -89,27 +89,19 @@ func underWay(st *incidents.State) bool {
 	return true
 }
 
-// splitLooks parts the looks at the moment when the present change was issued. What was seen while an earlier change stood
-// says nothing about now.
+// splitLooks parts the looks at the moment when the present change was issued, in the order of the record. What was seen while an
+// earlier change stood says nothing about now.
 func splitLooks(st *incidents.State) (before, after []incidents.Look) {
-	var since, issued time.Time
+	since, issued := 0, len(st.Looks)
 	for i, f := range st.Fixes {
-		standing := i == len(st.Fixes)-1 && underWay(st)
-		if standing {
-			issued = f.Times.Issued
-		} else {
-			since = f.Times.Ended
+		switch standing := i == len(st.Fixes)-1 && underWay(st); {
+		case !standing:
+			since = f.LooksUntil
+		case !f.Times.Issued.IsZero():
+			issued = f.LooksBefore
 		}
 	}
-	for _, l := range st.Looks {
-		switch {
-		case l.At.Before(since):
-		case issued.IsZero() || l.At.Before(issued):
-			before = append(before, l)
-		default:
-			after = append(after, l)
-		}
-	}
+	before, after = st.Looks[since:max(since, issued)], st.Looks[issued:]
 	return before[max(0, len(before)-looksKept):], after[max(0, len(after)-looksKept):]
 }
 

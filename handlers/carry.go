@@ -81,18 +81,25 @@ func (r *run) putDown(ctx context.Context, key string) error {
 	return r.agenda.Clear(ctx, key)
 }
 
-// release gives the ledger's lock back. It is safe to repeat, so it needs no event of its own.
+// release gives the ledger's lock back. It is safe to repeat, so it needs no event of its own. While the incident is open only the
+// grant that its last change names is given back: another worker may be about to use a later one.
 func (r *run) release(ctx context.Context) error {
-	end := ledger.End{Incident: r.st.ID.String(), Domain: r.st.Domain}
 	if f := r.st.Fix(); f != nil {
-		end.Fence, end.Unused = f.Order.Fence, f.Times.Issued.IsZero()
-		end.Doubt = f.Outcome == incidents.OutcomeUnknown
+		end := ledger.End{Incident: r.st.ID.String(), Domain: r.st.Domain, Fence: f.Order.Fence,
+			Unused: f.Times.Issued.IsZero(), Doubt: f.Outcome == incidents.OutcomeUnknown}
 		end.Class = remediations.ClassP2 // what is no longer known is treated as the riskiest
 		if rem, ok := r.remediation(f.Order.Remediation); ok {
 			end.Class = rem.Bounds(f.Order.Step).Class
 		}
+		if err := r.cfg.Ledger.Release(ctx, end, r.now()); err != nil {
+			return err
+		}
 	}
-	return r.cfg.Ledger.Release(ctx, end, r.now())
+	if r.st.Open() {
+		return nil
+	}
+	// What an incident holds behind its end was granted, and the intention that should have followed is in no record: it was never used.
+	return r.cfg.Ledger.Release(ctx, ledger.End{Incident: r.st.ID.String(), Domain: r.st.Domain, Unused: true}, r.now())
 }
 
 // move makes one transition after the other until one says to wait.

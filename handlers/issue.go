@@ -17,15 +17,19 @@ import (
 func (r *run) issue(ctx context.Context) (bool, error) {
 	f := r.st.Fix()
 	rem, known := r.remediation(f.Order.Remediation)
+	asked := r.now()
 	if no := r.lastGate(ctx, known, f); no != nil {
 		return true, r.refuse(ctx, nil, *no)
 	}
-	again, ready, err := r.recheck(ctx, rem, f)
+	o := f.Order // the record's own is what was intended; it changes with what is appended, and not before
+	again, ready, err := r.recheck(ctx, rem, f, &o)
 	if err != nil || !ready {
 		return again, err
 	}
 	now := r.now().UTC()
-	o := f.Order
+	if stood := now.Sub(asked); stood < 0 || stood > gateFor {
+		return true, nil // we stood still behind the gate, or the clock was moved: what it said then says nothing about now
+	}
 	o.Deadline, o.Until = now.Add(o.Timeout.D()), now.Add(o.TTL.D())
 	if err := r.append(ctx, incidents.Event{Kind: incidents.Issuing, Order: &o}); err != nil {
 		return false, err
@@ -43,6 +47,9 @@ func (r *run) issue(ctx context.Context) (bool, error) {
 	return true, r.append(ctx, incidents.Event{Kind: incidents.InDoubt, Note: err.Error(), Due: o.Deadline.Add(settleTime)})
 }
 
+// gateFor is how long the last gate's answer counts: as long as the last look and the last question may take.
+const gateFor = observeTimeout + 5*time.Second
+
 func (r *run) apply(ctx context.Context, rem remediations.Remediation, o remediations.Order) (remediations.Receipt, error) {
 	ctx, cancel := context.WithDeadline(ctx, o.Deadline)
 	defer cancel()
@@ -50,26 +57,39 @@ func (r *run) apply(ctx context.Context, rem remediations.Remediation, o remedia
 }
 
 // recordApplied stores that the change stands. If somebody else has gone on with the record meanwhile, because we were held up
-// behind the gate for longer than the command's deadline, and has given the change up, then it stands although nobody knows of
-// it: it is taken back at once.
+// behind the gate for longer than the command's deadline, it is stored on what the record is by now: who asked the target before the
+// change took effect may be about to write that nothing stands. If the change has been given up already, then it stands although
+// nobody knows of it: it is taken back at once.
 func (r *run) recordApplied(ctx context.Context, rem remediations.Remediation, o remediations.Order, receipt remediations.Receipt) error {
-	err := r.append(ctx, incidents.Event{Kind: incidents.Applied, Receipt: &receipt,
-		Presence: &remediations.Presence{State: remediations.Ours, Revision: receipt.Revision, Until: o.Until}, Due: r.now().UTC()})
-	if !errors.Is(err, incidents.ErrConflict) {
-		return err
+	for {
+		err := r.append(ctx, incidents.Event{Kind: incidents.Applied, Receipt: &receipt,
+			Presence: &remediations.Presence{State: remediations.Ours, Revision: receipt.Revision, Until: o.Until}, Due: r.now().UTC()})
+		if !errors.Is(err, incidents.ErrConflict) {
+			return err
+		}
+		st, loadErr := r.store.Load(ctx, r.st.ID)
+		switch {
+		case loadErr != nil:
+			return err
+		case ended(st, o.Action):
+			return r.takeBack(ctx, rem, o, receipt, err)
+		case st.Stage != incidents.Sending && st.Stage != incidents.Doubtful:
+			return err // whoever went on has found it
+		}
+		r.st = st
 	}
-	st, loadErr := r.store.Load(ctx, r.st.ID)
-	if loadErr != nil || !ended(st, o.Action) {
-		return err // whoever went on has found it, or will
-	}
+}
+
+// takeBack ends a change that took effect after it had been given up. conflict is how that was found out.
+func (r *run) takeBack(ctx context.Context, rem remediations.Remediation, o remediations.Order, receipt remediations.Receipt, conflict error) error {
 	r.cfg.Metrics.late.WithLabelValues(r.h.name).Inc()
 	r.log.Error().Str("action", o.Action).Msg("a command took effect after it had been given up; it is taken back")
 	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.Timeout.D())
 	defer cancel()
-	if undoErr := rem.Revert(undo, o, receipt); undoErr != nil && !errors.Is(undoErr, remediations.ErrNotOurs) {
-		return fmt.Errorf("take back the late %s of %s: %w", o.Fix, o.Incident, undoErr)
+	if err := rem.Revert(undo, o, receipt); err != nil && !errors.Is(err, remediations.ErrNotOurs) {
+		return fmt.Errorf("take back the late %s of %s: %w", o.Fix, o.Incident, err)
 	}
-	return err
+	return conflict
 }
 
 // ended says whether an action has come to its end in the record.
@@ -109,7 +129,7 @@ func (r *run) lastGate(ctx context.Context, known bool, f *incidents.Fix) *incid
 // recheck rebuilds the plan: what is sent is what was decided on, and still true. In one breath with the decision the look that it
 // rests on is fresh, and the plan is derived from it again; otherwise the live system and the target are looked at anew. ready
 // says that it may be sent; if not, again says whether there is something to do at once.
-func (r *run) recheck(ctx context.Context, rem remediations.Remediation, f *incidents.Fix) (again, ready bool, err error) {
+func (r *run) recheck(ctx context.Context, rem remediations.Remediation, f *incidents.Fix, o *remediations.Order) (again, ready bool, err error) {
 	if r.fresh && r.now().Sub(r.lastLook()) <= freshFor {
 		d, err := r.h.decide(scene{target: r.target, state: r.unplanned(), busy: r.others(), now: r.now().UTC()})
 		if err != nil {
@@ -140,8 +160,7 @@ func (r *run) recheck(ctx context.Context, rem remediations.Remediation, f *inci
 	if err := r.append(ctx, observed); err != nil {
 		return false, false, err
 	}
-	f = r.st.Fix()
-	f.Order.Seen = seen
+	o.Seen = seen
 	return false, true, nil
 }
 

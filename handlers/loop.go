@@ -78,6 +78,9 @@ func (l *Runner) Run(parent context.Context) error {
 	defer cancel(nil)
 	l.EndOverdue(ctx)
 	var wg sync.WaitGroup
+	if len(l.cfg.Handlers) > 0 {
+		wg.Go(func() { l.census(ctx) })
+	}
 	for _, h := range l.cfg.Handlers {
 		wg.Go(func() {
 			w := bus.Work{Stream: bus.Alerts, Durable: "handler_" + h.name}

@@ -17,9 +17,8 @@ import (
 func (l *Loop) take(ctx context.Context, h *Bound, m bus.Msg) error {
 	var retry error
 	var woken []incidents.ID
-	var read []alerts.Alert
 	err := alerts.ReadRecord(m.Data, func(_ int, a alerts.Alert) error {
-		read = append(read, a)
+		l.countAlerts(ctx, time.Time{}, 0)
 		if retry != nil {
 			return nil
 		}
@@ -31,7 +30,6 @@ func (l *Loop) take(ctx context.Context, h *Bound, m bus.Msg) error {
 		retry = err
 		return nil
 	})
-	l.countAlerts(ctx, h, read)
 	if err != nil {
 		l.cfg.Metrics.damaged.WithLabelValues(h.name).Inc()
 		l.cfg.Log.Error().Err(err).Str("handler", h.name).Uint64("message", m.Seq).Msg("a line of the journal cannot be read")

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/firebreak-sre/firebreak/console"
@@ -25,7 +26,7 @@ type screen struct {
 func newScreen(w io.Writer) *screen {
 	f, ok := w.(*os.File)
 	_, plain := os.LookupEnv("NO_COLOR")
-	return &screen{w: w, colour: ok && isatty.IsTerminal(f.Fd()) && !plain, start: time.Now()}
+	return &screen{w: &lines{w: w}, colour: ok && isatty.IsTerminal(f.Fd()) && !plain, start: time.Now()}
 }
 
 const (
@@ -101,4 +102,17 @@ func (s *screen) rates(ctx context.Context, system *storm.System) {
 			return
 		}
 	}
+}
+
+// lines lets several write whole lines.
+type lines struct {
+	mu sync.Mutex // guards w
+	w  io.Writer
+}
+
+// Write writes one of them.
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/firebreak-sre/firebreak/bus"
 	"github.com/firebreak-sre/firebreak/remediations"
 	"github.com/firebreak-sre/firebreak/remediations/breaker/lease"
 )
@@ -44,7 +45,7 @@ var (
 // Open creates both buckets, or brings them to what the protocol needs, and returns a Breaker on them. Replicas is that of
 // both: 1 on one node, 3 on a cluster.
 func Open(ctx context.Context, js jetstream.JetStream, replicas int) (*Breaker, error) {
-	_, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+	err := openBucket(ctx, js, jetstream.KeyValueConfig{
 		Bucket:         lease.Bucket,
 		Description:    "Edges that Firebreak holds, one key <service>.<edge> each.",
 		History:        1,
@@ -53,7 +54,7 @@ func Open(ctx context.Context, js jetstream.JetStream, replicas int) (*Breaker, 
 		LimitMarkerTTL: MarkerTTL,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open bucket %s: %w", lease.Bucket, err)
+		return nil, err
 	}
 	if err := openInstances(ctx, js, replicas); err != nil {
 		return nil, err
@@ -66,7 +67,7 @@ func Open(ctx context.Context, js jetstream.JetStream, replicas int) (*Breaker, 
 }
 
 func openInstances(ctx context.Context, js jetstream.JetStream, replicas int) error {
-	_, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+	return openBucket(ctx, js, jetstream.KeyValueConfig{
 		Bucket:         lease.InstancesBucket,
 		Description:    "What each instance holds, one key <service>.<instance> each.",
 		History:        1,
@@ -74,8 +75,13 @@ func openInstances(ctx context.Context, js jetstream.JetStream, replicas int) er
 		Replicas:       replicas,
 		LimitMarkerTTL: time.Second,
 	})
+}
+
+// openBucket makes a bucket, or brings it to what is wanted, while other replicas may be doing the same.
+func openBucket(ctx context.Context, js jetstream.JetStream, cfg jetstream.KeyValueConfig) error {
+	_, err := bus.Insist(ctx, func(ctx context.Context) (jetstream.KeyValue, error) { return js.CreateOrUpdateKeyValue(ctx, cfg) })
 	if err != nil {
-		return fmt.Errorf("open bucket %s: %w", lease.InstancesBucket, err)
+		return fmt.Errorf("open bucket %s: %w", cfg.Bucket, err)
 	}
 	return nil
 }

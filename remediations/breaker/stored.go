@@ -132,7 +132,7 @@ func (b *Breaker) publish(ctx context.Context, m *nats.Msg, expected uint64, opt
 		return 0, fmt.Errorf("%w: nothing was sent: %w", remediations.ErrRefused, err)
 	}
 	opts = append(opts, jetstream.WithExpectLastSequencePerSubject(expected), jetstream.WithRetryAttempts(0))
-	failpoint.Hit("breaker:send")
+	failpoint.Hit("breaker:send:" + m.Header.Get(operationHeader))
 	ack, err := b.js.PublishMsg(ctx, m, opts...)
 	if err == nil {
 		return ack.Sequence, nil
