@@ -22,6 +22,8 @@ import (
 type Agenda struct {
 	bus *Bus
 	kv  jetstream.KeyValue
+	// name keeps its claims apart from those of other agendas.
+	name string
 
 	mu    sync.Mutex // guards the fields below
 	items map[string]*item
@@ -60,7 +62,7 @@ func (b *Bus) Agenda(ctx context.Context, name string) (*Agenda, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Agenda{bus: b, kv: kv, items: map[string]*item{}, cleared: map[string]cleared{}, changed: make(chan struct{}, 1)}, nil
+	return &Agenda{bus: b, kv: kv, name: name, items: map[string]*item{}, cleared: map[string]cleared{}, changed: make(chan struct{}, 1)}, nil
 }
 
 // Set enters a key, or moves it, and returns when that is durable. The key consists of letters, digits, "-", "_" and ".".
@@ -283,7 +285,7 @@ func hasPrefix(key string, prefixes []string) bool {
 
 // serve works on one key under a claim, and puts it back into the queue if it is still open.
 func (a *Agenda) serve(ctx context.Context, key string, fn func(context.Context, string) error) {
-	err := a.bus.claimed(ctx, key, func(ctx context.Context) error { return fn(ctx, key) })
+	err := a.bus.claimed(ctx, a.name+"."+key, func(ctx context.Context) error { return fn(ctx, key) })
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	it := a.items[key]

@@ -23,7 +23,7 @@ func newSlack(ctx context.Context, b *bus.Bus, d *orders.Desk, p policy.Policy, 
 	if err != nil {
 		return nil, err
 	}
-	return slack.New(slackConfig(p), slack.Parts{Record: incidents.NewStore(b), Documents: documents{shelf}, Desk: d, Metrics: slack.NewMetrics(reg), Log: log})
+	return slack.New(slackConfig(p), slack.Parts{Record: incidents.NewStore(b), Documents: documents{shelf, slack.ErrNoDocument, slack.ErrChanged}, Desk: d, Metrics: slack.NewMetrics(reg), Log: log})
 }
 
 // slackConfig is the policy as the package takes it.
@@ -71,14 +71,17 @@ func interactions(s *slack.Slack) http.Handler {
 	return s.Interactions()
 }
 
-// documents are a shelf of the bus as Slack's sink wants it.
-type documents struct{ shelf *bus.Shelf }
+// documents are a shelf of the bus as others want it, with the errors that they know.
+type documents struct {
+	shelf            *bus.Shelf
+	missing, changed error
+}
 
 // Get is a document and its revision.
 func (d documents) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 	doc, rev, err := d.shelf.Get(ctx, key)
 	if errors.Is(err, bus.ErrNotFound) {
-		err = slack.ErrNoDocument
+		err = d.missing
 	}
 	return doc, rev, err
 }
@@ -92,7 +95,7 @@ func (d documents) Create(ctx context.Context, key string, doc []byte) (uint64, 
 func (d documents) Update(ctx context.Context, key string, doc []byte, revision uint64) (uint64, error) {
 	rev, err := d.shelf.Put(ctx, key, doc, revision)
 	if errors.Is(err, bus.ErrConflict) {
-		err = slack.ErrChanged
+		err = d.changed
 	}
 	return rev, err
 }

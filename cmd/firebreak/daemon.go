@@ -16,6 +16,7 @@ import (
 	"github.com/firebreak-sre/firebreak/handlers"
 	orders "github.com/firebreak-sre/firebreak/incidents/desk"
 	"github.com/firebreak-sre/firebreak/notify"
+	"github.com/firebreak-sre/firebreak/notify/ladder"
 	"github.com/firebreak-sre/firebreak/notify/slack"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/receiver"
@@ -38,7 +39,8 @@ type daemon struct {
 	// beside are the parts that watch: each runs as long as everything else.
 	beside   []part
 	tellers  []*notify.Teller
-	slack    *slack.Slack // nil if the policy names none
+	slack    *slack.Slack   // nil if the policy names none
+	ladder   *ladder.Runner // nil if the policy has none
 	listener net.Listener
 	server   *http.Server
 	// stopping ends with endWatches, when the server begins to stop: a watch would hold it up.
@@ -78,9 +80,14 @@ func (d *daemon) build(ctx context.Context) error {
 	if d.slack, err = newSlack(ctx, d.bus, d.desk, d.policy.Policy, reg, d.log); err != nil {
 		return err
 	}
-	if d.tellers, err = newTellers(d.bus, d.policy.Outcomes, d.slack, reg, d.log); err != nil {
+	places, err := newPlaces(d.bus, d.policy.Policy, d.slack)
+	if err != nil {
 		return err
 	}
+	if d.ladder, err = newLadder(ctx, d.bus, d.policy.Policy, places, d.log); err != nil {
+		return err
+	}
+	d.tellers = newTellers(d.bus, places, d.ladder, reg, d.log)
 	routes, err := d.routes(ctx, reg)
 	if err != nil {
 		return err
@@ -227,6 +234,9 @@ func (d *daemon) Run(ctx context.Context) error {
 	g.run("re-reads", d.reread.Run)
 	if d.slack != nil {
 		g.run("slack", d.slack.Run)
+	}
+	if d.ladder != nil {
+		g.run("escalation", d.ladder.Run)
 	}
 	for _, t := range d.tellers {
 		g.run("outcomes", t.Run)

@@ -11,10 +11,6 @@ import (
 	"github.com/firebreak-sre/firebreak/bus"
 	"github.com/firebreak-sre/firebreak/handlers"
 	"github.com/firebreak-sre/firebreak/handlers/retrystorm"
-	"github.com/firebreak-sre/firebreak/incidents"
-	"github.com/firebreak-sre/firebreak/notify"
-	"github.com/firebreak-sre/firebreak/notify/slack"
-	"github.com/firebreak-sre/firebreak/notify/webhook"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/receiver"
 	"github.com/firebreak-sre/firebreak/remediations"
@@ -94,26 +90,6 @@ func adminConfig(p policy.Policy) httpadmin.Config {
 		}
 	}
 	return httpadmin.Config{Targets: targets}
-}
-
-func newTellers(b *bus.Bus, o policy.Outcomes, s *slack.Slack, reg prometheus.Registerer, log zerolog.Logger) ([]*notify.Teller, error) {
-	m := notify.NewMetrics(reg)
-	out := []*notify.Teller{notify.NewTeller(b, notify.Log{Logger: log}, nil, m, log)}
-	if s != nil {
-		out = append(out, notify.NewTeller(b, s.Sink(), slack.Kinds(), m, log))
-	}
-	for _, w := range o.Webhooks {
-		sender, err := webhook.New(webhook.Config{Name: w.Name, URL: w.URL, Secret: []byte(w.Secret.Reveal()), Timeout: w.Timeout.D()}, &http.Client{})
-		if err != nil {
-			return nil, fmt.Errorf("outcome webhook %s: %w", w.Name, err)
-		}
-		kinds := make([]incidents.Kind, len(w.Events))
-		for i, k := range w.Events {
-			kinds[i] = incidents.Kind(k)
-		}
-		out = append(out, notify.NewTeller(b, notify.NewSigned(w.Name, sender), kinds, m, log))
-	}
-	return out, nil
 }
 
 func webhookAuth(a policy.WebhookAuth) receiver.Auth {

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/firebreak-sre/firebreak/bus"
+	"github.com/firebreak-sre/firebreak/incidents"
+	"github.com/firebreak-sre/firebreak/notify"
+	"github.com/firebreak-sre/firebreak/notify/everything"
+	"github.com/firebreak-sre/firebreak/notify/ladder"
+	"github.com/firebreak-sre/firebreak/notify/pagerduty"
+	"github.com/firebreak-sre/firebreak/notify/slack"
+	"github.com/firebreak-sre/firebreak/notify/webhook"
+	"github.com/firebreak-sre/firebreak/policy"
+	"github.com/nicholas-fedor/shoutrrr"
+	"github.com/nicholas-fedor/shoutrrr/pkg/router"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+)
+
+// place is one that is told of outcomes, and of which kinds; none are those that people should see.
+type place struct {
+	notify.Sink
+	kinds []incidents.Kind
+}
+
+// newPlaces are all of the policy but the log, which cannot be called.
+func newPlaces(b *bus.Bus, p policy.Policy, s *slack.Slack) ([]place, error) {
+	var out []place
+	if s != nil {
+		out = append(out, place{s.Sink(), slack.Kinds()})
+	}
+	if pd := p.Outcomes.PagerDuty; pd != nil {
+		sink, err := pagerduty.New(pagerduty.Config{RoutingKey: pd.RoutingKey, URL: pd.URL, Console: p.Outcomes.Console, Severities: pd.Severities},
+			incidents.NewStore(b), isMissing, &http.Client{})
+		if err != nil {
+			return nil, fmt.Errorf("outcomes.pagerduty: %w", err)
+		}
+		out = append(out, place{sink, pagerduty.Kinds()})
+	}
+	for _, w := range p.Outcomes.Webhooks {
+		sender, err := webhook.New(webhook.Config{Name: w.Name, URL: w.URL, Secret: []byte(w.Secret.Reveal()), Timeout: w.Timeout.D()}, &http.Client{})
+		if err != nil {
+			return nil, fmt.Errorf("outcome webhook %s: %w", w.Name, err)
+		}
+		out = append(out, place{notify.NewSigned(w.Name, sender), kindsOf(w.Events)})
+	}
+	for _, m := range p.Outcomes.Messages {
+		sender, err := newMessenger(m.URL)
+		if err != nil {
+			return nil, fmt.Errorf("outcome message %s: %w", m.Name, err)
+		}
+		sink, err := everything.New(everything.Config{Name: m.Name, URL: m.URL, Console: p.Outcomes.Console}, sender)
+		if err != nil {
+			return nil, fmt.Errorf("outcome message %s: %w", m.Name, err)
+		}
+		out = append(out, place{sink, kindsOf(m.Events)})
+	}
+	return out, nil
+}
+
+func kindsOf(names []string) []incidents.Kind {
+	out := make([]incidents.Kind, len(names))
+	for i, k := range names {
+		out[i] = incidents.Kind(k)
+	}
+	return out
+}
+
+func isMissing(err error) bool { return errors.Is(err, bus.ErrNotFound) }
+
+// newTellers tell the log, all places, and the ladder if there is one.
+func newTellers(b *bus.Bus, places []place, l *ladder.Runner, reg prometheus.Registerer, log zerolog.Logger) []*notify.Teller {
+	m := notify.NewMetrics(reg)
+	out := []*notify.Teller{notify.NewTeller(b, notify.Log{Logger: log}, nil, m, log)}
+	for _, p := range places {
+		out = append(out, notify.NewTeller(b, p.Sink, p.kinds, m, log))
+	}
+	if l != nil {
+		out = append(out, notify.NewTeller(b, l, ladder.Kinds(), m, log))
+	}
+	return out
+}
+
+// newLadder is the escalation of the policy, nil if it has none.
+func newLadder(ctx context.Context, b *bus.Bus, p policy.Policy, places []place, log zerolog.Logger) (*ladder.Runner, error) {
+	if len(p.Outcomes.Escalation) == 0 {
+		return nil, nil
+	}
+	shelf, err := b.Shelf(ctx, "ladder_told", p.Bus.MaxAge.D())
+	if err != nil {
+		return nil, err
+	}
+	agenda, err := b.Agenda(ctx, "ladder")
+	if err != nil {
+		return nil, err
+	}
+	rungs := ladder.Rungs{}
+	for severity, list := range p.Outcomes.Escalation {
+		var l ladder.Ladder
+		for _, r := range list {
+			l.Rungs = append(l.Rungs, ladder.Rung{After: r.After.D(), To: r.To, Mention: r.Mention})
+		}
+		rungs[strings.ToLower(severity)] = l
+	}
+	sinks := make([]notify.Sink, len(places))
+	for i, pl := range places {
+		sinks[i] = pl.Sink
+	}
+	return ladder.New(rungs, ladder.Parts{Record: incidents.NewStore(b), Documents: documents{shelf, ladder.ErrNoDocument, ladder.ErrChanged},
+		Agenda: agenda, Sinks: sinks, Missing: isMissing, Log: log})
+}
+
+// messenger sends texts over the services that shoutrrr knows.
+type messenger struct{ router *router.ServiceRouter }
+
+func newMessenger(url policy.Secret) (messenger, error) {
+	r, err := shoutrrr.CreateSender(url.Reveal())
+	if err != nil {
+		return messenger{}, errors.New("its URL names no service that can be used: see the list of services of shoutrrr")
+	}
+	return messenger{r}, nil
+}
+
+// Send sends one text. The library takes no context, so a call that hangs is left behind when the context ends.
+func (m messenger) Send(ctx context.Context, text string) error {
+	done := make(chan error, 1)
+	go func() { done <- errors.Join(m.router.Send(text, nil)...) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
