@@ -18,6 +18,7 @@ import (
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/nicholas-fedor/shoutrrr"
 	"github.com/nicholas-fedor/shoutrrr/pkg/router"
+	"github.com/nicholas-fedor/shoutrrr/pkg/types"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 )
@@ -119,7 +120,7 @@ func newLadder(ctx context.Context, b *bus.Bus, p policy.Policy, places []place,
 type messenger struct{ router *router.ServiceRouter }
 
 func newMessenger(url policy.Secret) (messenger, error) {
-	r, err := shoutrrr.CreateSender(url.Reveal())
+	r, err := shoutrrr.CreateSenderWithOptions(types.SenderOptions{}, url.Reveal())
 	if err != nil {
 		return messenger{}, errors.New("its URL names no service that can be used: see the list of services of shoutrrr")
 	}

@@ -1,6 +1,6 @@
 //go:build !failpoint
 
-// Package failpoint marks the places between two durable steps, so that a test can kill the process at exactly one of
+// Package failpoint marks the places between two durable steps, so that a test can kill or stop the process at exactly one of
 // them. In every build but the tests' own (tag "failpoint") it is empty and costs nothing.
 package failpoint
 
