@@ -38,6 +38,7 @@ type daemon struct {
 	reread  *receiver.Reread
 	// beside are the parts that watch: each runs as long as everything else.
 	beside   []part
+	places   []place
 	tellers  []*notify.Teller
 	slack    *slack.Slack   // nil if the policy names none
 	ladder   *ladder.Runner // nil if the policy has none
@@ -80,14 +81,13 @@ func (d *daemon) build(ctx context.Context) error {
 	if d.slack, err = newSlack(ctx, d.bus, d.desk, d.policy.Policy, reg, d.log); err != nil {
 		return err
 	}
-	places, err := newPlaces(d.bus, d.policy.Policy, d.slack)
-	if err != nil {
+	if d.places, err = newPlaces(d.bus, d.policy.Policy, d.slack); err != nil {
 		return err
 	}
-	if d.ladder, err = newLadder(ctx, d.bus, d.policy.Policy, places, d.log); err != nil {
+	if d.ladder, err = newLadder(ctx, d.bus, d.policy.Policy, d.places, d.log); err != nil {
 		return err
 	}
-	d.tellers = newTellers(d.bus, places, d.ladder, reg, d.log)
+	d.tellers = newTellers(d.bus, d.places, d.ladder, reg, d.log)
 	routes, err := d.routes(ctx, reg)
 	if err != nil {
 		return err

@@ -42,6 +42,7 @@ type cli struct {
 	Approve    approveCmd    `cmd:"" help:"Say yes to one plan, after reading it."`
 	Deny       denyCmd       `cmd:"" help:"Say no to one plan."`
 
+	Notify  notifyCmd  `cmd:"" help:"Try the places that are told of outcomes."`
 	Slack   slackCmd   `cmd:"" help:"Set Slack up."`
 	Config  configCmd  `cmd:"" help:"Check a policy file, or print an example or the schema."`
 	Bench   benchCmd   `cmd:"" help:"Measure on this machine, beside a floor in the same run."`

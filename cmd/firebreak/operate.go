@@ -34,7 +34,7 @@ func (d *daemon) newAPI(ctx context.Context) (http.Handler, error) {
 	cfg := operate.Config{Desk: d.desk, Brake: d.kernel.brake, Ledger: d.kernel.ledger, Agenda: agenda, Records: incidents.NewStore(d.bus),
 		Windows: d.kernel.windows, Watchdog: d.kernel.watchdog, Targets: d.policy.Targets(),
 		Who:        operate.Identify(srv.API.Operators, srv.API.BearerTokens, srv.TLS.ClientCAFile != ""),
-		MayApprove: mayApprove(d.policy.Policy), Next: watchesUntil(d.stopping, console.NewAPI(d.bus)), Log: d.log}
+		NotifyTest: d.notifyTest, MayApprove: mayApprove(d.policy.Policy), Next: watchesUntil(d.stopping, console.NewAPI(d.bus)), Log: d.log}
 	return operate.New(cfg)
 }
 

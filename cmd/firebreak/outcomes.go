@@ -27,13 +27,15 @@ import (
 type place struct {
 	notify.Sink
 	kinds []incidents.Kind
+	// test sends something that says that it is a test.
+	test func(context.Context) error
 }
 
 // newPlaces are all of the policy but the log, which cannot be called.
 func newPlaces(b *bus.Bus, p policy.Policy, s *slack.Slack) ([]place, error) {
 	var out []place
 	if s != nil {
-		out = append(out, place{s.Sink(), slack.Kinds()})
+		out = append(out, place{s.Sink(), slack.Kinds(), s.TestMessage})
 	}
 	if pd := p.Outcomes.PagerDuty; pd != nil {
 		sink, err := pagerduty.New(pagerduty.Config{RoutingKey: pd.RoutingKey, URL: pd.URL, Console: p.Outcomes.Console, Severities: pd.Severities},
@@ -41,14 +43,15 @@ func newPlaces(b *bus.Bus, p policy.Policy, s *slack.Slack) ([]place, error) {
 		if err != nil {
 			return nil, fmt.Errorf("outcomes.pagerduty: %w", err)
 		}
-		out = append(out, place{sink, pagerduty.Kinds()})
+		out = append(out, place{sink, pagerduty.Kinds(), sink.Test})
 	}
 	for _, w := range p.Outcomes.Webhooks {
 		sender, err := webhook.New(webhook.Config{Name: w.Name, URL: w.URL, Secret: []byte(w.Secret.Reveal()), Timeout: w.Timeout.D()}, &http.Client{})
 		if err != nil {
 			return nil, fmt.Errorf("outcome webhook %s: %w", w.Name, err)
 		}
-		out = append(out, place{notify.NewSigned(w.Name, sender), kindsOf(w.Events)})
+		sink := notify.NewSigned(w.Name, sender)
+		out = append(out, place{sink, kindsOf(w.Events), sendTest(sink)})
 	}
 	for _, m := range p.Outcomes.Messages {
 		sender, err := newMessenger(m.URL)
@@ -59,7 +62,7 @@ func newPlaces(b *bus.Bus, p policy.Policy, s *slack.Slack) ([]place, error) {
 		if err != nil {
 			return nil, fmt.Errorf("outcome message %s: %w", m.Name, err)
 		}
-		out = append(out, place{sink, kindsOf(m.Events)})
+		out = append(out, place{sink, kindsOf(m.Events), sendTest(sink)})
 	}
 	return out, nil
 }

@@ -10,6 +10,7 @@
 //	DELETE /api/v1/kill-switch  {reason}                  it is again
 //	GET    /api/v1/blocked                                one [Block] a line: all that refuses changes now
 //	GET    /api/v1/budget                                 one [ledger.Budget] a line
+//	POST   /api/v1/notify/test  {}                        one [Told] a line: which places took a marked test message
 //	POST   /api/v1/incidents/ID/ack       {reason}
 //	POST   /api/v1/incidents/ID/override  {reason}
 //	POST   /api/v1/incidents/ID/recall    {reason}
@@ -71,7 +72,7 @@ type Watchdog interface {
 	Check(now time.Time) *remediations.NoError
 }
 
-// Config is what the API works with. All fields are required but Windows, Watchdog, Targets, Next and Now.
+// Config is what the API works with. All fields are required but Windows, Watchdog, Targets, NotifyTest, Next and Now.
 type Config struct {
 	Desk    *desk.Desk
 	Brake   Brake
@@ -88,6 +89,8 @@ type Config struct {
 	Who func(*http.Request) (incidents.Person, Rights, error)
 	// MayApprove says whether a person may approve this very fix: nil if so. It is asked besides [Rights].Approve.
 	MayApprove func(p incidents.Person, handler, target, fix string) error
+	// NotifyTest tells a test to every place. Nil: there are none.
+	NotifyTest NotifyTest
 	// Next answers all other paths, to those who may read. Nil: there are none.
 	Next http.Handler
 	// Now is the clock; nil is the machine's.
@@ -142,6 +145,7 @@ func (a *api) routes() map[string]map[string]route {
 		"blocked":               {get: {Read, a.blocked}},
 		"budget":                {get: {Read, a.budget}},
 		"approvals":             {get: {Read, a.approvals}},
+		"notify/test":           {post: {Operate, a.notifyTest}},
 		"incidents/ID/ack":      {post: {Operate, a.ack}},
 		"incidents/ID/override": {post: {Operate, a.override}},
 		"incidents/ID/recall":   {post: {Operate, a.recall}},

@@ -16,7 +16,7 @@ import (
 const (
 	// episodeSteps is how many steps a schedule has before everything is healed; defaultEpisodes make a million with what healing takes.
 	episodeSteps    = 2000
-	defaultEpisodes = 460
+	defaultEpisodes = 480
 )
 
 // result is one episode's end.
