@@ -12,7 +12,7 @@ func TestDemoApproval(t *testing.T) {
 		t.Fatalf("got exit %d and on stderr %q, want 0 and nothing; it printed:\n%s", code, stderr, stdout)
 	}
 	place := 0
-	for _, part := range []string{"[3/6]", "[4/6]", "Slack shows: ", "[Approve]", "pressed by oncall@example.com", "[5/6]", "▶ applied", "[6/6]",
+	for _, part := range []string{"[3/6]", "[4/6]", "Slack shows: ", "[Approve]", "pressed by oncall@example.com", "[5/6]", "▶ reverted", "[6/6]",
 		"▶ closed", "  asked  ", "  approved  ", "approved by oncall@example.com (slack)", "  intended  ", "fixed: "} {
 		at := strings.Index(stdout[place:], part)
 		if at < 0 {

@@ -191,7 +191,7 @@ func checkRecord(t *testing.T, w *world, p *phases, id incidents.ID) {
 		story = append(story, e.Kind)
 		p.rows = append(p.rows, fmt.Sprintf("  record: %-48s %7.2fs", e.Kind, e.At.Sub(p.start).Seconds()))
 	}
-	want := []incidents.Kind{incidents.Opened, incidents.Decided, incidents.Intended, incidents.Issuing, incidents.Applied,
+	want := []incidents.Kind{incidents.Opened, incidents.Decided, incidents.Decided, incidents.Intended, incidents.Issuing, incidents.Applied,
 		incidents.Verified, incidents.Held, incidents.Reverting, incidents.Reverted, incidents.Closed}
 	if !reflect.DeepEqual(story, want) {
 		t.Errorf("got the story %v\nwant %v\n%s", story, want, timeline)
