@@ -79,7 +79,7 @@ type HTTPRequest struct {
 	Body string `yaml:"body"`
 }
 
-// HTTPRead is how the state is read back, with GET. Without it nothing could be verified, so all but Action is required.
+// HTTPRead is how the state is read back, with GET. Without it nothing could be verified, so all but Action and Paused is required.
 type HTTPRead struct {
 	// Path is a template, as that of a command.
 	Path string `yaml:"path" rule:"need=/v1/controls/breaker/{{.Edge}}"`
@@ -89,4 +89,7 @@ type HTTPRead struct {
 	Off   string `yaml:"off" rule:"need=closed"`
 	// Action is the gjson path of the action id, if the service keeps it: the only way to tell ours from somebody else's.
 	Action string `yaml:"action"`
+	// Paused is the gjson path of a value that says that whoever manages the service has paused it, such as a rollout in progress: while
+	// it is there and not false, 0, no, off or empty, nothing is changed (owner_paused).
+	Paused string `yaml:"paused"`
 }

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tidwall/gjson"
 
@@ -41,6 +42,8 @@ type sight struct {
 	standing standing
 	action   string // whose change stands there, if the instance says
 	presumed bool   // it is ours for want of a better
+	clock    time.Time
+	paused   string // what it says of being paused by whoever manages it
 	err      error
 }
 
@@ -51,7 +54,9 @@ func (t *target) look(ctx context.Context, o remediations.Order, c control, at [
 
 func (t *target) lookAt(ctx context.Context, o remediations.Order, c control, i instance) sight {
 	s := sight{instance: i}
-	code, body, err := t.do(ctx, i, c.read, o, "")
+	said, err := t.do(ctx, i, c.read, o, "")
+	code, body := said.code, said.body
+	s.clock = said.date
 	switch {
 	case err != nil:
 		s.err = fmt.Errorf("read %s: %w", i.name, err)
@@ -63,6 +68,7 @@ func (t *target) lookAt(ctx context.Context, o remediations.Order, c control, i 
 		s.err = fmt.Errorf("read %s: answer is not JSON", i.name)
 		return s
 	}
+	s.paused = pausedBy(i, c, body)
 	switch state := gjson.GetBytes(body, c.state.State).String(); state {
 	case c.state.On:
 	case c.state.Off:
@@ -118,8 +124,8 @@ func (t *target) send(ctx context.Context, o remediations.Order, c command, key 
 	}
 	y := tally{sent: len(to)}
 	for n, r := range each(to, func(i instance) reply {
-		code, _, err := t.do(ctx, i, c, o, key)
-		return reply{code, err}
+		said, err := t.do(ctx, i, c, o, key)
+		return reply{said.code, err}
 	}) {
 		name := to[n].name
 		switch {
@@ -152,11 +158,31 @@ func neverSent(err error) bool {
 	return errors.Is(err, errUnsent) || errors.As(err, &op) && op.Op == "dial"
 }
 
+// pausedBy is what an instance says of being paused by whoever manages it: "" if it is not, or does not say.
+func pausedBy(i instance, c control, body []byte) string {
+	if c.state.Paused == "" {
+		return ""
+	}
+	switch v := gjson.GetBytes(body, c.state.Paused).String(); strings.ToLower(v) {
+	case "", "false", "0", "no", "off", "null":
+		return ""
+	default:
+		return fmt.Sprintf("%s says %s: %.100s", i.name, c.state.Paused, v)
+	}
+}
+
+// answer is what one instance said. date is its own clock, in whole seconds; zero if it does not tell.
+type answer struct {
+	code int
+	body []byte
+	date time.Time
+}
+
 // do sends one request, once. Errors do not repeat the URL, which may hold a password.
-func (t *target) do(ctx context.Context, i instance, c command, o remediations.Order, key string) (int, []byte, error) {
+func (t *target) do(ctx context.Context, i instance, c command, o remediations.Order, key string) (answer, error) {
 	r, err := t.request(ctx, i, c, o, key)
 	if err != nil {
-		return 0, nil, fmt.Errorf("%w: %w", errUnsent, err)
+		return answer{}, fmt.Errorf("%w: %w", errUnsent, err)
 	}
 	response, err := t.client.Do(r)
 	if err != nil {
@@ -164,20 +190,23 @@ func (t *target) do(ctx context.Context, i instance, c command, o remediations.O
 		if errors.As(err, &bare) {
 			err = bare.Err
 		}
-		return 0, nil, err
+		return answer{}, err
 	}
 	defer func() { _ = response.Body.Close() }()
+	said := answer{code: response.StatusCode}
+	said.date, _ = http.ParseTime(response.Header.Get("Date")) // zero if there is none
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
 	switch {
 	case key != "":
 		// The status has said it; what follows is only for the connection's sake.
-		return response.StatusCode, nil, nil
+		return said, nil
 	case err != nil:
-		return 0, nil, fmt.Errorf("read answer: %w", err)
+		return answer{}, fmt.Errorf("read answer: %w", err)
 	case len(body) > maxBody:
-		return 0, nil, fmt.Errorf("answer is longer than %d bytes", maxBody)
+		return answer{}, fmt.Errorf("answer is longer than %d bytes", maxBody)
 	}
-	return response.StatusCode, body, nil
+	said.body = body
+	return said, nil
 }
 
 func (t *target) request(ctx context.Context, i instance, c command, o remediations.Order, key string) (*http.Request, error) {

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
 )
 
@@ -57,6 +59,14 @@ func presence(seen []sight) remediations.Presence {
 		details = append(details, s.instance.name+" "+s.describe())
 	}
 	p.Detail = strings.Join(details, "; ")
+	for _, s := range seen {
+		if p.Clock.IsZero() && !s.clock.IsZero() {
+			p.Clock, p.ClockWithin = s.clock, policy.Duration(time.Second) // the header has whole seconds
+		}
+		if p.OwnerPaused == "" {
+			p.OwnerPaused = s.paused
+		}
+	}
 	return p
 }
 
