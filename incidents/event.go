@@ -41,6 +41,7 @@ const (
 	NotOurs       Kind = "not_ours"  // it had expired, or somebody changed it: left alone
 	RevertInDoubt Kind = "revert_in_doubt"
 	Escalated     Kind = "escalated" // a person is needed
+	Rung          Kind = "rung"      // nobody has taken it for so long: the next people are called
 
 	Asked      Kind = "asked"      // approval is asked for one plan
 	Approved   Kind = "approved"   // a person said yes to exactly that plan
@@ -58,7 +59,7 @@ const (
 func (k Kind) known() bool {
 	switch k {
 	case Opened, AlertSeen, Observed, Decided, Refused, Intended, Issuing, Applied, NotApplied, InDoubt, GaveUp, Verified, Held,
-		Adjusting, Adjusted, Regressed, Reverting, Reverted, NotOurs, RevertInDoubt, Escalated, Closed,
+		Adjusting, Adjusted, Regressed, Reverting, Reverted, NotOurs, RevertInDoubt, Escalated, Rung, Closed,
 		Asked, Approved, Denied, Expired, Voided, Acked, Overridden, Recalled:
 		return true
 	}
@@ -103,6 +104,7 @@ type Event struct {
 	Judgement *Judgement             `json:"judgement,omitempty"`
 	Closing   *Closing               `json:"closing,omitempty"`
 	Asking    *Asking                `json:"asking,omitempty"`
+	Rung      *Calling               `json:"rung,omitempty"`
 	// Person is who said it, where a person did.
 	Person *Person `json:"person,omitempty"`
 	// Plan is the hash of the plan that a decision, an answer or an asking's end is about.

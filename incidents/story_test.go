@@ -107,5 +107,7 @@ func apart() []incidents.Event {
 		{Kind: incidents.Acked, Person: alice},
 		{Kind: incidents.Overridden, Person: alice, Note: "we know", Until: at(60)},
 		{Kind: incidents.Recalled, Person: alice, Note: "customers complain"},
+		{Kind: incidents.Rung, Rung: &incidents.Calling{Round: 1, Number: 2, Of: 3, After: policy.Duration(15 * time.Minute), Severity: "critical",
+			To: []string{"slack", "pagerduty"}, Mention: "U0123"}},
 	}
 }

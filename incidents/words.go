@@ -22,6 +22,9 @@ func (e Event) Words() string {
 	if e.Kind == Asked && e.Asking != nil {
 		return askingWords(*e.Asking)
 	}
+	if e.Kind == Rung && e.Rung != nil {
+		return e.Rung.words()
+	}
 	if e.Kind == Closed && e.Closing != nil {
 		return fmt.Sprintf("%s: %s", e.Closing.Outcome, e.Closing.Words)
 	}

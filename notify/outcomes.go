@@ -77,17 +77,18 @@ type Teller struct {
 	store    *incidents.Store
 	sink     Sink
 	kinds    []incidents.Kind
+	called   string
 	metrics  *Metrics
 	log      zerolog.Logger
 }
 
-// NewTeller tells sink of events of these kinds; none means [Worth].
+// NewTeller tells sink of events of these kinds; none means [Worth]. It is told of the rungs that name it besides: see [Teller.Called].
 func NewTeller(b *bus.Bus, sink Sink, kinds []incidents.Kind, m *Metrics, log zerolog.Logger) *Teller {
 	if len(kinds) == 0 {
 		kinds = Worth()
 	}
-	return &Teller{openings: map[incidents.ID]incidents.Opening{}, bus: b, store: incidents.NewStore(b), sink: sink, kinds: kinds, metrics: m,
-		log: log.With().Str("integration", sink.Name()).Logger()}
+	return &Teller{openings: map[incidents.ID]incidents.Opening{}, bus: b, store: incidents.NewStore(b), sink: sink, kinds: kinds,
+		called: sink.Name(), metrics: m, log: log.With().Str("integration", sink.Name()).Logger()}
 }
 
 // Run tells until ctx ends, and goes on where it was when it is started again.
@@ -153,8 +154,6 @@ func (t *Teller) skip(m bus.Msg, err error) {
 	t.metrics.failed.WithLabelValues(t.sink.Name(), "skipped").Inc()
 	t.log.Warn().Err(err).Uint64("message", m.Seq).Time("at", m.At).Msg("an event was not told: it is damaged or too old")
 }
-
-func (t *Teller) wanted(e incidents.Event) bool { return slices.Contains(t.kinds, e.Kind) }
 
 func outcome(about incidents.Opening, e incidents.Event, id string) Outcome {
 	o := Outcome{ID: id, Incident: about.ID, Kind: e.Kind, At: e.At, Handler: about.Handler, Target: about.Target,

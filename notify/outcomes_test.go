@@ -75,10 +75,15 @@ func (p *place) next(t *testing.T) notify.Outcome {
 	}
 }
 
-// telling runs a teller until stop.
+// telling runs a teller of a sink until stop.
 func telling(t *testing.T, b *bus.Bus, sink notify.Sink, reg *prometheus.Registry, kinds ...incidents.Kind) (stop func()) {
 	t.Helper()
-	teller := notify.NewTeller(b, sink, kinds, notify.NewMetrics(reg), zerolog.Nop())
+	return run(t, notify.NewTeller(b, sink, kinds, notify.NewMetrics(reg), zerolog.Nop()))
+}
+
+// run runs a teller until stop.
+func run(t *testing.T, teller *notify.Teller) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- teller.Run(ctx) }()

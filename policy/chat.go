@@ -75,7 +75,7 @@ type ApprovalRule struct {
 
 // Rung is one step of the escalation ladder: who is told while nobody has taken the incident.
 type Rung struct {
-	// After is how long after the incident opened, more than on the rung before it. Zero is at once.
+	// After is how long after a person was first called, more than on the rung before it. What Firebreak repairs by itself climbs no ladder. Zero is at once.
 	After Duration `yaml:"after" rule:"min=0s"`
 	// To are "slack", "pagerduty" and the names of outcomes.webhooks and outcomes.messages.
 	To []string `yaml:"to" rule:"need=[slack];name"`

@@ -26,7 +26,9 @@ import (
 // place is one that is told of outcomes, and of which kinds; none are those that people should see.
 type place struct {
 	notify.Sink
-	kinds []incidents.Kind
+	// called is its name in the policy: rungs of the ladder name it so.
+	called string
+	kinds  []incidents.Kind
 	// test sends something that says that it is a test.
 	test func(context.Context) error
 }
@@ -35,7 +37,7 @@ type place struct {
 func newPlaces(b *bus.Bus, p policy.Policy, s *slack.Slack) ([]place, error) {
 	var out []place
 	if s != nil {
-		out = append(out, place{s.Sink(), slack.Kinds(), s.TestMessage})
+		out = append(out, place{s.Sink(), slack.Name, slack.Kinds(), s.TestMessage})
 	}
 	if pd := p.Outcomes.PagerDuty; pd != nil {
 		sink, err := pagerduty.New(pagerduty.Config{RoutingKey: pd.RoutingKey, URL: pd.URL, Console: p.Outcomes.Console, Severities: pd.Severities},
@@ -43,7 +45,7 @@ func newPlaces(b *bus.Bus, p policy.Policy, s *slack.Slack) ([]place, error) {
 		if err != nil {
 			return nil, fmt.Errorf("outcomes.pagerduty: %w", err)
 		}
-		out = append(out, place{sink, pagerduty.Kinds(), sink.Test})
+		out = append(out, place{sink, pagerduty.Name, pagerduty.Kinds(), sink.Test})
 	}
 	for _, w := range p.Outcomes.Webhooks {
 		sender, err := webhook.New(webhook.Config{Name: w.Name, URL: w.URL, Secret: []byte(w.Secret.Reveal()), Timeout: w.Timeout.D()}, &http.Client{})
@@ -51,7 +53,7 @@ func newPlaces(b *bus.Bus, p policy.Policy, s *slack.Slack) ([]place, error) {
 			return nil, fmt.Errorf("outcome webhook %s: %w", w.Name, err)
 		}
 		sink := notify.NewSigned(w.Name, sender)
-		out = append(out, place{sink, kindsOf(w.Events), sendTest(sink)})
+		out = append(out, place{sink, w.Name, kindsOf(w.Events), sendTest(sink)})
 	}
 	for _, m := range p.Outcomes.Messages {
 		sender, err := newMessenger(m.URL)
@@ -62,7 +64,7 @@ func newPlaces(b *bus.Bus, p policy.Policy, s *slack.Slack) ([]place, error) {
 		if err != nil {
 			return nil, fmt.Errorf("outcome message %s: %w", m.Name, err)
 		}
-		out = append(out, place{sink, kindsOf(m.Events), sendTest(sink)})
+		out = append(out, place{sink, m.Name, kindsOf(m.Events), sendTest(sink)})
 	}
 	return out, nil
 }
@@ -82,7 +84,7 @@ func newTellers(b *bus.Bus, places []place, l *ladder.Runner, reg prometheus.Reg
 	m := notify.NewMetrics(reg)
 	out := []*notify.Teller{notify.NewTeller(b, notify.Log{Logger: log}, nil, m, log)}
 	for _, p := range places {
-		out = append(out, notify.NewTeller(b, p.Sink, p.kinds, m, log))
+		out = append(out, notify.NewTeller(b, p.Sink, p.kinds, m, log).Called(p.called))
 	}
 	if l != nil {
 		out = append(out, notify.NewTeller(b, l, ladder.Kinds(), m, log))
@@ -94,10 +96,6 @@ func newTellers(b *bus.Bus, places []place, l *ladder.Runner, reg prometheus.Reg
 func newLadder(ctx context.Context, b *bus.Bus, p policy.Policy, places []place, log zerolog.Logger) (*ladder.Runner, error) {
 	if len(p.Outcomes.Escalation) == 0 {
 		return nil, nil
-	}
-	shelf, err := b.Shelf(ctx, "ladder_told", p.Bus.MaxAge.D())
-	if err != nil {
-		return nil, err
 	}
 	agenda, err := b.Agenda(ctx, "ladder")
 	if err != nil {
@@ -111,12 +109,11 @@ func newLadder(ctx context.Context, b *bus.Bus, p policy.Policy, places []place,
 		}
 		rungs[strings.ToLower(severity)] = l
 	}
-	sinks := make([]notify.Sink, len(places))
+	names := make([]string, len(places))
 	for i, pl := range places {
-		sinks[i] = pl.Sink
+		names[i] = pl.called
 	}
-	return ladder.New(rungs, ladder.Parts{Record: incidents.NewStore(b), Documents: documents{shelf, ladder.ErrNoDocument, ladder.ErrChanged},
-		Agenda: agenda, Sinks: sinks, Missing: isMissing, Log: log})
+	return ladder.New(rungs, ladder.Parts{Record: incidents.NewStore(b), Agenda: agenda, Places: names, Missing: isMissing, Log: log})
 }
 
 // messenger sends texts over the services that shoutrrr knows.

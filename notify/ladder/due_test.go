@@ -32,6 +32,12 @@ func opened(minutes, n int, severity string) incidents.Event {
 	return e
 }
 
+func rung(round, number int) incidents.Event {
+	e := event(3, incidents.Rung)
+	e.Rung = &incidents.Calling{Round: round, Number: number}
+	return e
+}
+
 // shown is what is due, and the minutes until the next step.
 func shown(due []Step, next time.Time) string {
 	var s []string
@@ -71,6 +77,11 @@ func TestDue(t *testing.T) {
 		"denied is not taken":    {[]incidents.Event{critical, escalated, byPerson(3, incidents.Denied)}, 4, "1.1 on-call; next at 7"},
 		"closed":                 {[]incidents.Event{critical, escalated, event(3, incidents.Closed)}, 99, ""},
 		"closed, and acked":      {[]incidents.Event{critical, escalated, event(3, incidents.Closed), byPerson(4, incidents.Acked), event(5, incidents.Escalated)}, 99, ""},
+		"the first is reached":   {[]incidents.Event{critical, escalated, rung(1, 1)}, 7, "1.2 engineering manager; next at 17"},
+		"all are reached":        {[]incidents.Event{critical, escalated, rung(1, 1), rung(1, 2), rung(1, 3), rung(1, 4)}, 99, ""},
+		"one between is not":     {[]incidents.Event{critical, escalated, rung(1, 1), rung(1, 3), {Kind: incidents.Rung}}, 17, "1.2 engineering manager; next at 32"},
+		"those of another round": {[]incidents.Event{critical, escalated, rung(1, 1), rung(1, 2), byPerson(3, incidents.Acked), event(60, incidents.Escalated),
+			rung(2, 1)}, 66, "2.2 engineering manager; next at 75"},
 		"called again": {[]incidents.Event{critical, escalated, byPerson(3, incidents.Acked), event(60, incidents.Escalated)}, 66,
 			"2.1 on-call; 2.2 engineering manager; next at 75"},
 		"high":                  {[]incidents.Event{opened(0, 1, "HIGH"), escalated}, 62, "1.1 engineering manager"},

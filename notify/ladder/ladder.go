@@ -9,13 +9,13 @@
 //
 // # Once
 //
-// A rung tells each of its places once, over all replicas and restarts: a document of the incident, changed by compare-and-set, says what
-// was told and who is about to tell.
+// A rung that is reached becomes an event of the incident's record, by compare-and-append: once over all replicas and restarts. It is
+// appended only while the incident is open and nobody has taken it, since whoever takes it or closes it appends too, and the second of two
+// that append at once must think again.
 //
-//	claim it for a while ─▶ tell ─▶ write down that it was told
+// # Telling
 //
-// A process that dies between the last two leaves the claim, and when that is over the place is told again, with the same id: twice is
-// better than never. Places that know ids show it once.
+// Nobody is told here. Whoever tells places of the record tells those of the event that it names (see notify.Teller), as often as it takes.
 //
 // # Durable
 //
@@ -32,6 +32,7 @@ import (
 	"time"
 
 	"github.com/firebreak-sre/firebreak/incidents"
+	"github.com/firebreak-sre/firebreak/policy"
 )
 
 // Start is what a ladder's time counts from.
@@ -55,9 +56,9 @@ type Ladder struct {
 type Rung struct {
 	// After is how long nobody may have taken the incident. 0: told at once.
 	After time.Duration
-	// To are the names of the sinks that are told (see notify.Sink).
+	// To are the names of the places that are told, as the policy has them.
 	To []string
-	// Mention says who is called, in words or as that place understands it. It is shown as it is.
+	// Mention is who is named there, as Slack understands it.
 	Mention string
 }
 
@@ -127,8 +128,14 @@ type Step struct {
 	Since, At time.Time
 }
 
-// Due says which steps of a record's ladder are due, oldest first, and when the next one is; zero if there is none. It is a function of
-// what it is given, and says again what was told already.
+// event is the step as the record has it.
+func (s Step) event(now time.Time) incidents.Event {
+	return incidents.Event{V: incidents.Version, Kind: incidents.Rung, At: now, By: "ladder", Rung: &incidents.Calling{Round: s.Round,
+		Number: s.Number, Of: s.Of, After: policy.Duration(s.After), Severity: s.Severity, To: s.To, Mention: s.Mention}}
+}
+
+// Due says which steps of a record's ladder are due and not in the record yet, oldest first, and when the next one is; zero if there is
+// none. It is a function of what it is given.
 func Due(rungs Rungs, events []incidents.Event, now time.Time) (due []Step, next time.Time) {
 	c := climb(rungs, events)
 	if !c.climbing {
@@ -139,7 +146,9 @@ func Due(rungs Rungs, events []incidents.Event, now time.Time) (due []Step, next
 		if s.At.After(now) {
 			return due, s.At
 		}
-		due = append(due, s)
+		if !c.reached[s.Number] {
+			due = append(due, s)
+		}
 	}
 	return due, time.Time{}
 }
@@ -151,6 +160,8 @@ type climbing struct {
 	climbing bool
 	round    int
 	since    time.Time
+	// reached are the numbers of the round's rungs that are in the record.
+	reached map[int]bool
 }
 
 func climb(rungs Rungs, events []incidents.Event) climbing {
@@ -159,6 +170,7 @@ func climb(rungs Rungs, events []incidents.Event) climbing {
 		if !c.climbing {
 			c.climbing, c.since = true, e.At
 			c.round++
+			c.reached = map[int]bool{}
 		}
 	}
 	for _, e := range events {
@@ -173,6 +185,10 @@ func climb(rungs Rungs, events []incidents.Event) climbing {
 			}
 		case incidents.Escalated:
 			begin(e)
+		case incidents.Rung:
+			if e.Rung != nil && e.Rung.Round == c.round {
+				c.reached[e.Rung.Number] = true
+			}
 		case incidents.Acked, incidents.Approved, incidents.Overridden, incidents.Recalled:
 			if e.Person != nil {
 				c.climbing = false

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,24 +15,26 @@ import (
 )
 
 const (
-	// sendTimeout bounds one telling; claimFor is how long a claim of one holds, with what two clocks may differ.
-	sendTimeout = 20 * time.Second
-	claimFor    = sendTimeout + 20*time.Second
-	// keepWithin is how long writing down the end of a telling may take, even while the process is being stopped.
-	keepWithin = 5 * time.Second
 	// lookAgain is how often an open incident is looked at that has no further rung. It is not taken off the agenda before its end:
 	// whoever did that in the moment in which a person is called again would silence it.
 	lookAgain = time.Hour
 	// workers is how many incidents are looked at at once.
 	workers = 4
+	// tries is how often one look begins anew because somebody else appended first. After that the agenda comes back to it.
+	tries = 10
 )
 
 // prefix begins all keys on the agenda: claims of agendas share one bucket, and another one has the incidents themselves.
 const prefix = "ladder."
 
-// Record reads what happened: see incidents.Store.
+// errBehind says that the events of a record are older than its state: a copy of the log answered that is behind.
+var errBehind = errors.New("its events are read from a copy that is behind")
+
+// Record is what happened: see incidents.Store.
 type Record interface {
+	Load(ctx context.Context, id incidents.ID) (*incidents.State, error)
 	Events(ctx context.Context, id incidents.ID) ([]incidents.Event, error)
+	Append(ctx context.Context, st *incidents.State, events ...incidents.Event) error
 }
 
 // Agenda says when to look at what: see bus.Agenda.
@@ -44,11 +47,10 @@ type Agenda interface {
 
 // Parts are what a runner works with. All but Now are required.
 type Parts struct {
-	Record    Record
-	Documents Documents
-	Agenda    Agenda
-	// Sinks are the places, by [notify.Sink.Name].
-	Sinks []notify.Sink
+	Record Record
+	Agenda Agenda
+	// Places are the names of the places that rungs can name, as the policy has them.
+	Places []string
 	// Missing says of an error of the record that there is none (see bus.ErrNotFound).
 	Missing func(error) bool
 	// Now is the clock. Nil: time.Now.
@@ -60,27 +62,22 @@ type Parts struct {
 type Runner struct {
 	rungs Rungs
 	parts Parts
-	sinks map[string]notify.Sink
 }
 
 var _ notify.Sink = (*Runner)(nil)
 
-// New checks the ladders. A place may be told of by other ways as well.
+// New checks the ladders.
 func New(rungs Rungs, p Parts) (*Runner, error) {
-	if p.Record == nil || p.Documents == nil || p.Agenda == nil || p.Missing == nil {
+	if p.Record == nil || p.Agenda == nil || p.Missing == nil {
 		return nil, errors.New("configure the escalation ladder: a part is missing")
 	}
 	if p.Now == nil {
 		p.Now = time.Now
 	}
-	l := &Runner{rungs: rungs, parts: p, sinks: map[string]notify.Sink{}}
-	for _, s := range p.Sinks {
-		l.sinks[s.Name()] = s
-	}
-	if err := rungs.check(func(name string) bool { return l.sinks[name] != nil }); err != nil {
+	if err := rungs.check(func(name string) bool { return slices.Contains(p.Places, name) }); err != nil {
 		return nil, fmt.Errorf("configure the escalation ladder: %w", err)
 	}
-	return l, nil
+	return &Runner{rungs: rungs, parts: p}, nil
 }
 
 // Kinds are what a [notify.Teller] of the ladder is to be told of.
@@ -89,7 +86,7 @@ func Kinds() []incidents.Kind { return []incidents.Kind{incidents.Opened, incide
 // Name is "ladder".
 func (*Runner) Name() string { return "ladder" }
 
-// Send puts an incident on the agenda. It tells nobody: [Runner.Run] does.
+// Send puts an incident on the agenda. It climbs nothing: [Runner.Run] does.
 func (l *Runner) Send(ctx context.Context, o notify.Outcome) error {
 	begins := o.Kind == incidents.Escalated || o.Kind == incidents.Opened && l.rungs.of(o.Labels["severity"]).From == FromOpened
 	if !begins {
@@ -101,40 +98,29 @@ func (l *Runner) Send(ctx context.Context, o notify.Outcome) error {
 	return nil
 }
 
-// Run tells what is due until ctx ends.
+// Run climbs what is due until ctx ends.
 func (l *Runner) Run(ctx context.Context) error {
 	return l.parts.Agenda.Run(ctx, workers, []string{prefix}, l.look)
 }
 
-// look tells what is due of one incident, and moves it to when the next rung is.
+// look writes down what is due of one incident, and moves it to when the next rung is.
 func (l *Runner) look(ctx context.Context, key string) error {
 	id, err := incidents.IDOfKey(strings.TrimPrefix(key, prefix))
 	if err != nil {
 		l.parts.Log.Error().Err(err).Str("key", key).Msg("a key on the escalation ladder is no incident; it is dropped")
 		return l.parts.Agenda.Clear(ctx, key)
 	}
-	events, err := l.parts.Record.Events(ctx, id)
-	if err != nil && l.parts.Missing(err) {
+	next, open, err := l.climb(ctx, id)
+	for n := 1; n < tries && errors.Is(err, incidents.ErrConflict); n++ {
+		next, open, err = l.climb(ctx, id)
+	}
+	switch {
+	case err != nil && l.parts.Missing(err):
 		return l.parts.Agenda.Clear(ctx, key)
-	}
-	if err != nil {
-		return fmt.Errorf("read the record of %s: %w", id, err)
-	}
-	st := incidents.Fold(events)
-	if !st.Open() {
+	case err != nil:
+		return fmt.Errorf("climb the ladder of %s: %w", id, err)
+	case !open:
 		return l.parts.Agenda.Clear(ctx, key)
-	}
-	due, next := Due(l.rungs, events, l.parts.Now())
-	var failed []error
-	for _, s := range due {
-		for _, place := range s.To {
-			if err := l.tell(ctx, st, s, place); err != nil {
-				failed = append(failed, err) // the others are told nevertheless
-			}
-		}
-	}
-	if err := errors.Join(failed...); err != nil {
-		return err
 	}
 	if again := l.parts.Now().Add(lookAgain); next.IsZero() || next.After(again) {
 		next = again
@@ -142,69 +128,37 @@ func (l *Runner) look(ctx context.Context, key string) error {
 	return l.parts.Agenda.Move(ctx, key, next)
 }
 
-// errTold ends a claim on what was told already.
-var errTold = errors.New("it was told")
-
-// tell tells one place of one rung, unless it was told.
-func (l *Runner) tell(ctx context.Context, st *incidents.State, s Step, place string) error {
-	id, key := st.ID.String(), s.key(place)
-	claim := l.parts.Now().Add(claimFor)
-	err := l.change(ctx, id, key, func(t telling) (telling, error) {
-		switch {
-		case !t.Done.IsZero():
-			return t, errTold
-		case t.Until.After(l.parts.Now()):
-			return t, fmt.Errorf("tell %s of rung %d of %s: another replica may be at it until %s", place, s.Number, id, t.Until.Format(time.TimeOnly))
-		}
-		return telling{Until: claim}, nil
-	})
-	if errors.Is(err, errTold) {
-		return nil
+// climb appends the rungs that are due and not in the record, all or none, and says when the next one is. After an error that is
+// incidents.ErrConflict nothing was appended: somebody else was first.
+func (l *Runner) climb(ctx context.Context, id incidents.ID) (next time.Time, open bool, err error) {
+	// The state comes first: were the events read first, what is appended between the two would not be seen, and still be built on.
+	st, err := l.parts.Record.Load(ctx, id)
+	if err != nil || !st.Open() {
+		return time.Time{}, false, err
 	}
+	events, err := l.parts.Record.Events(ctx, id)
 	if err != nil {
-		return err
+		return time.Time{}, false, err
 	}
-	send, cancel := context.WithTimeout(ctx, sendTimeout)
-	defer cancel()
-	err = l.sinks[place].Send(send, outcome(st, s))
-	ended := telling{Done: l.parts.Now()}
-	switch {
-	case errors.Is(err, notify.ErrPermanent):
-		l.parts.Log.Error().Err(err).Str("incident", id).Str("integration", place).Int("rung", s.Number).Msg("a rung could not be told and is given up")
-		ended.Failed, err = err.Error(), nil
-	case err != nil:
-		ended = telling{} // given back: whoever comes next tries again
-		err = fmt.Errorf("tell %s of rung %d of %s: %w", place, s.Number, id, err)
-	default:
-		l.parts.Log.Info().Str("incident", id).Str("integration", place).Int("rung", s.Number).Str("mention", s.Mention).Msg("nobody came: the next rung is told")
+	// Where the log has forgotten the beginning of a record by age, fewer events are left than the state was made of.
+	if len(events) == 0 || len(events) < st.Events && events[0].Kind == incidents.Opened {
+		return time.Time{}, false, errBehind
 	}
-	return errors.Join(err, l.end(ctx, id, key, claim, ended))
-}
-
-// end writes down how a telling ended, unless its claim was over and somebody else has it.
-func (l *Runner) end(ctx context.Context, id, key string, claim time.Time, ended telling) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepWithin)
-	defer cancel()
-	err := l.change(ctx, id, key, func(t telling) (telling, error) {
-		if !t.Done.IsZero() || ended.Done.IsZero() && !t.Until.Equal(claim) {
-			return t, errTold
-		}
-		return ended, nil
-	})
-	if errors.Is(err, errTold) {
-		return nil
+	now := l.parts.Now().UTC()
+	due, next := Due(l.rungs, events, now)
+	if len(due) == 0 {
+		return next, true, nil
 	}
-	return err
-}
-
-// outcome is what a place is told. Its id is the same for every try.
-func outcome(st *incidents.State, s Step) notify.Outcome {
-	words := fmt.Sprintf("nobody has taken it for %s: calling %s (rung %d of %d)", s.After, s.Mention, s.Number, s.Of)
-	if s.After == 0 {
-		words = fmt.Sprintf("a person is needed: calling %s (rung %d of %d)", s.Mention, s.Number, s.Of)
+	reached := make([]incidents.Event, len(due))
+	for i, s := range due {
+		reached[i] = s.event(now)
 	}
-	o := st.Opening
-	e := incidents.Event{V: incidents.Version, Kind: incidents.Escalated, At: s.At, By: "ladder", Note: words}
-	return notify.Outcome{ID: fmt.Sprintf("%s-rung-%d-%d", o.ID, s.Round, s.Number), Incident: o.ID, Kind: e.Kind, At: e.At, Handler: o.Handler,
-		Target: o.Target, Alert: o.Alert.Name(), Labels: o.Alert.Labels, Words: words, Event: e}
+	if err := l.parts.Record.Append(ctx, st, reached...); err != nil {
+		return time.Time{}, false, err
+	}
+	for _, s := range due {
+		l.parts.Log.Info().Str("incident", id.String()).Int("round", s.Round).Int("rung", s.Number).Strs("to", s.To).Str("mention", s.Mention).
+			Msg("nobody came: the next rung is reached")
+	}
+	return next, true, nil
 }

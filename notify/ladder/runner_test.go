@@ -1,17 +1,18 @@
 package ladder
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/notify"
 )
 
-// Nobody comes: each rung is told at its minute, once, to all its places, and then it is only looked at now and then.
+// Nobody comes: each rung is in the record at its minute, once, with whom it names, and then it is only looked at now and then.
 func TestNobodyComes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -21,17 +22,18 @@ func TestNobodyComes(t *testing.T) {
 	for minute := range 301 {
 		w.set(minute)
 		w.look(l, key)
-		if says, checked := want[minute]; checked && (w.phone.heard() != says || w.chat.heard() != says) {
-			t.Errorf("minute %d: got %q and %q, want %q", minute, w.phone.heard(), w.chat.heard(), says)
+		if says, checked := want[minute]; checked && w.reached(id) != says {
+			t.Errorf("minute %d: got %q, want %q", minute, w.reached(id), says)
 		}
 	}
 	if next := w.due.at(key); next.After(at(300).Add(lookAgain)) || !next.After(at(300)) {
 		t.Errorf("it is looked at again at %s", next)
 	}
-	o := w.phone.told[2]
-	if o.Incident != id || o.Kind != incidents.Escalated || o.Event.Kind != incidents.Escalated || o.At != at(15) || o.Alert != "RetryStorm" ||
-		o.Words != "nobody has taken it for 15m0s: calling head of engineering (rung 3 of 4)" || o.Event.Words() != o.Words || strings.Contains(o.ID, ".") {
-		t.Errorf("got %+v, want who is called and why", o)
+	e := w.events[id][4]
+	if e.At != at(15) || e.V != incidents.Version || e.Rung.Of != 4 || e.Rung.Severity != "critical" || e.Rung.Mention != "head of engineering" ||
+		!e.Rung.Names("phone") || !e.Rung.Names("chat") || e.Rung.Names("desk") ||
+		e.Words() != "nobody has taken it for 15m: step 3 of 4, phone and chat are told" {
+		t.Errorf("got %+v, want who is called and why", e)
 	}
 }
 
@@ -55,161 +57,173 @@ func TestTaken(t *testing.T) {
 			w.write(id, event(112, incidents.Closed))
 		}
 		w.look(l, key)
-		if minute == 99 && (w.phone.heard() != "1-1 1-2" || w.due.at(key).IsZero()) {
-			t.Errorf("got %q, on the agenda for %s, want silence while it stays open", w.phone.heard(), w.due.at(key))
+		if minute == 99 && (w.reached(id) != "1-1 1-2" || w.due.at(key).IsZero()) {
+			t.Errorf("got %q, on the agenda for %s, want silence while it stays open", w.reached(id), w.due.at(key))
 		}
 	}
-	if got, want := w.phone.heard(), "1-1 1-2 2-1 2-2"; got != want || !w.due.at(key).IsZero() {
+	if got, want := w.reached(id), "1-1 1-2 2-1 2-2"; got != want || !w.due.at(key).IsZero() {
 		t.Errorf("got %q, on the agenda for %s, want %q and nothing", got, w.due.at(key), want)
 	}
 }
 
-// Many replicas look at the same moment, again and again: each place is told once of each rung.
+// Four replicas look at the same moment, again and again: each rung is appended once, whoever is first.
 func TestReplicas(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	replicas := []*Runner{w.replica(), w.replica(), w.replica(), w.replica()}
-	_, key := w.called(replicas[0])
+	id, key := w.called(replicas[0])
 	for _, minute := range []int{0, 1, 5, 6, 15, 30, 31} {
 		w.set(minute)
+		// All have read the record before the first of them appends to it.
+		var read sync.WaitGroup
+		read.Add(len(replicas))
+		var meet sync.Mutex
+		waiting := len(replicas)
+		if minute == 0 || minute == 5 || minute == 15 || minute == 30 {
+			w.before = func(incidents.ID) error {
+				meet.Lock()
+				first := waiting > 0
+				waiting--
+				meet.Unlock()
+				if first {
+					read.Done()
+					read.Wait()
+				}
+				return nil
+			}
+		}
 		var work sync.WaitGroup
 		for _, l := range replicas {
 			work.Go(func() {
-				// All but one may be told that another is at it.
-				_ = l.look(t.Context(), key)
+				if err := l.look(t.Context(), key); err != nil {
+					t.Errorf("minute %d: %v", minute, err)
+				}
 			})
 		}
 		work.Wait()
+		w.before = nil
 	}
-	if got, want := w.phone.heard()+" | "+w.chat.heard(), "1-1 1-2 1-3 1-4 | 1-1 1-2 1-3 1-4"; got != want {
-		t.Errorf("got %q, want %q", got, want)
+	if got, want := w.reached(id), "1-1 1-2 1-3 1-4"; got != want || w.appends != 4 {
+		t.Errorf("got %q in %d appends, want %q in 4", got, w.appends, want)
 	}
 }
 
-// All of a ladder that came due while nobody ran is told by the next process, in order, once.
+// All of a ladder that came due while nobody ran is reached by the next process, in order, once, at one stroke.
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	_, key := w.called(w.replica())
+	id, key := w.called(w.replica())
 	w.set(20)
 	for range 3 {
 		if err := w.replica().look(t.Context(), key); err != nil {
 			t.Error(err)
 		}
 	}
-	if got, want := w.phone.heard(), "1-1 1-2 1-3"; got != want {
-		t.Errorf("got %q, want %q", got, want)
+	if got, want := w.reached(id), "1-1 1-2 1-3"; got != want || w.appends != 1 {
+		t.Errorf("got %q in %d appends, want %q in one", got, w.appends, want)
 	}
 }
 
-// A process that dies between claiming and the end leaves the place to others, after a while: it is told late, or twice with one id, and never not.
+// A process that dies before it appends leaves it to the next; one that dies behind it leaves nothing to do.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	killed := errors.New("killed")
-	for writes, want := range []string{"1-1", "1-1 1-1", "1-1"} {
+	for _, behind := range []bool{false, true} {
 		w := newWorld(t)
 		l := w.replica()
-		_, key := w.called(l)
+		id, key := w.called(l)
+		w.before = func(id incidents.ID) error {
+			if behind {
+				w.write(id, Step{Rung: Rung{To: []string{"phone"}}, Round: 1, Number: 1, Of: 4}.event(at(0)))
+			}
+			return killed
+		}
+		if err := l.look(t.Context(), key); !errors.Is(err, killed) {
+			t.Errorf("killed behind the append %t: got %v", behind, err)
+		}
+		w.before = nil
+		if err := w.replica().look(t.Context(), key); err != nil || w.reached(id) != "1-1" {
+			t.Errorf("killed behind the append %t: got %v and %q, want it once", behind, err, w.reached(id))
+		}
+	}
+}
+
+// Whoever appends first decides: one who takes it or closes it in the moment before a rung is reached silences it; of anything else the
+// rung comes behind it.
+func TestConflict(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		first incidents.Event
+		want  string
+	}{
+		"acknowledged": {byPerson(0, incidents.Acked), ""}, "recalled": {byPerson(0, incidents.Recalled), ""},
+		"closed": {event(0, incidents.Closed), ""}, "looked at": {event(0, incidents.Observed), "1-1"},
+	} {
+		w := newWorld(t)
+		l := w.replica()
+		id, key := w.called(l)
 		n := 0
-		w.docs.fail = func() error {
-			if n++; n > writes {
-				return killed
+		w.before = func(id incidents.ID) error {
+			if n++; n == 1 {
+				w.write(id, c.first)
 			}
 			return nil
 		}
-		if err := l.look(t.Context(), key); !errors.Is(err, killed) {
-			t.Errorf("killed at write %d: got %v", writes, err)
+		if err := l.look(t.Context(), key); err != nil || w.reached(id) != c.want {
+			t.Errorf("%s at the same moment: got %v and %q, want %q", name, err, w.reached(id), c.want)
 		}
-		w.docs.fail = nil
-		if err := w.replica().look(t.Context(), key); (err != nil) != (writes == 1) {
-			t.Errorf("killed at write %d: the next one got %v, want that it waits for the claim: %v", writes, err, writes == 1)
-		}
-		w.set(1) // the claim is over
-		if err := w.replica().look(t.Context(), key); err != nil {
-			t.Error(err)
-		}
-		if got := w.phone.heard(); got != want || w.chat.heard() != "1-1" {
-			t.Errorf("killed at write %d: got %q and %q, want %q", writes, got, w.chat.heard(), want)
+		if gone := w.due.at(key).IsZero(); gone != (c.first.Kind == incidents.Closed) {
+			t.Errorf("%s at the same moment: it is off the agenda: %t", name, gone)
 		}
 	}
 }
 
-// One broken place keeps no other from being told, and is told when it is well again. One that never will be is given up.
-func TestBrokenPlace(t *testing.T) {
+// A record that never stands still ends one look; it stays on the agenda, and the next look goes on.
+func TestContended(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	l := w.replica()
-	_, key := w.called(l)
-	w.phone.broken(errors.New("no line"))
-	for range 3 {
-		if err := l.look(t.Context(), key); err == nil || !strings.Contains(err.Error(), "no line") {
-			t.Errorf("got %v, want that the phone has no line", err)
-		}
+	id, key := w.called(l)
+	n := 0
+	w.before = func(id incidents.ID) error { n++; w.write(id, event(0, incidents.Observed)); return nil }
+	if err := l.look(t.Context(), key); !errors.Is(err, incidents.ErrConflict) || n != tries || w.due.at(key).IsZero() {
+		t.Errorf("got %v after %d tries, want a conflict after %d, and that it comes again", err, n, tries)
 	}
-	w.set(5)
-	if err := l.look(t.Context(), key); err == nil || w.chat.heard() != "1-1 1-2" {
-		t.Errorf("got %v and %q, want the chat told in time", err, w.chat.heard())
-	}
-	w.phone.broken(nil)
-	if err := l.look(t.Context(), key); err != nil || w.phone.heard() != "1-1 1-2" || w.chat.heard() != "1-1 1-2" {
-		t.Errorf("got %v, %q and %q, want what was missing and nothing twice", err, w.phone.heard(), w.chat.heard())
-	}
-	w.set(15)
-	w.phone.broken(notify.ErrPermanent)
-	for range 2 {
-		if err := l.look(t.Context(), key); err != nil {
-			t.Errorf("got %v, want it given up", err)
-		}
-	}
-	w.phone.broken(nil)
-	if err := l.look(t.Context(), key); err != nil || w.phone.heard() != "1-1 1-2" {
-		t.Errorf("got %v and %q, want no further try", err, w.phone.heard())
+	w.before = nil
+	if err := l.look(t.Context(), key); err != nil || w.reached(id) != "1-1" {
+		t.Errorf("got %v and %q, want it reached", err, w.reached(id))
 	}
 }
 
-// A slow place is told by one replica; another that looks meanwhile leaves it alone.
-func TestSlowPlace(t *testing.T) {
+// Events that are read from a copy that is behind are not built on: a rung that stands in what is not seen yet would come twice.
+func TestBehind(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.phone.entered, w.phone.leave = make(chan struct{}), make(chan struct{})
-	first, second := w.replica(), w.replica()
-	_, key := w.called(first)
-	done := make(chan error, 1)
-	go func() { done <- first.look(t.Context(), key) }()
-	select {
-	case <-w.phone.entered:
-	case <-time.After(patience):
-		t.Fatal("the place is not told")
+	l := w.replica()
+	id, key := w.called(l)
+	w.look(l, key)
+	w.hidden = 1
+	if err := l.look(t.Context(), key); !errors.Is(err, errBehind) || w.reached(id) != "1-1" {
+		t.Errorf("got %v and %q, want that it waits for the copy", err, w.reached(id))
 	}
-	if err := second.look(t.Context(), key); err == nil || !strings.Contains(err.Error(), "another replica may be at it") {
-		t.Errorf("got %v, want that another replica is at it", err)
-	}
-	close(w.phone.leave)
-	if err := <-done; err != nil || w.phone.heard() != "1-1" || w.chat.heard() != "1-1" {
-		t.Errorf("got %v, %q and %q, want both told once", err, w.phone.heard(), w.chat.heard())
+	w.hidden = 0
+	if err := l.look(t.Context(), key); err != nil || w.reached(id) != "1-1" {
+		t.Errorf("got %v and %q, want nothing twice", err, w.reached(id))
 	}
 }
 
-// What is no open incident leaves the agenda; what a newer build wrote is left alone.
+// What is no open incident leaves the agenda, and nothing is appended to it.
 func TestNotOurs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	l := w.replica()
+	id, closed := w.called(l)
+	w.write(id, event(0, incidents.Closed))
 	gone := prefix + incidents.NewID("retrystorm", "gone", 1).Key()
-	for _, key := range []string{gone, prefix + "nonsense", "nonsense"} {
+	for _, key := range []string{gone, prefix + "nonsense", "nonsense", closed} {
 		w.due.due[key] = at(0)
-		if err := l.look(t.Context(), key); err != nil || !w.due.at(key).IsZero() {
-			t.Errorf("%s: got %v, on the agenda for %s", key, err, w.due.at(key))
-		}
-	}
-	id, key := w.called(l)
-	for _, text := range []string{`{"v":2}`, `{`} {
-		delete(w.docs.revs, id.String())
-		if _, err := w.docs.Create(t.Context(), id.String(), []byte(text)); err != nil {
-			t.Fatal(err)
-		}
-		if err := l.look(t.Context(), key); err == nil || w.phone.heard() != "" {
-			t.Errorf("%s: got %v and %q, want that nothing is told twice by mistake", text, err, w.phone.heard())
+		if err := l.look(t.Context(), key); err != nil || !w.due.at(key).IsZero() || w.appends != 0 {
+			t.Errorf("%s: got %v, on the agenda for %s, %d appends", key, err, w.due.at(key), w.appends)
 		}
 	}
 	// An opening calls nobody by itself, unless its ladder counts from there.
@@ -219,22 +233,26 @@ func TestNotOurs(t *testing.T) {
 	}
 }
 
-// Another replica writes to the document at the same moment, each time: what was told is written down nevertheless.
-func TestContended(t *testing.T) {
+// A record that cannot be read is no record that is not there: it stays on the agenda.
+func TestUnreadable(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	l := w.replica()
 	_, key := w.called(l)
-	n := 0
-	w.docs.fail = func() error {
-		if n++; n%2 == 1 {
-			return ErrChanged
-		}
-		return nil
+	l.parts.Record = unreadable{w}
+	if err := l.look(t.Context(), key); !errors.Is(err, incidents.ErrDamaged) || w.due.at(key).IsZero() {
+		t.Errorf("got %v, on the agenda for %s, want that it comes again", err, w.due.at(key))
 	}
-	for range 2 {
-		if err := l.look(t.Context(), key); err != nil || w.phone.heard() != "1-1" || w.chat.heard() != "1-1" {
-			t.Errorf("got %v, %q and %q, want each told once", err, w.phone.heard(), w.chat.heard())
-		}
+	l.parts.Record = nil
+	if _, err := New(l.rungs, l.parts); err == nil || !strings.Contains(err.Error(), "a part is missing") {
+		t.Errorf("got %v, want that the record is missing", err)
 	}
+}
+
+// unreadable is a record with a damaged message in it.
+type unreadable struct{ *world }
+
+// Events cannot be read.
+func (unreadable) Events(_ context.Context, id incidents.ID) ([]incidents.Event, error) {
+	return nil, fmt.Errorf("incident %s: %w", id, incidents.ErrDamaged)
 }

@@ -16,51 +16,6 @@ import (
 	"github.com/firebreak-sre/firebreak/notify"
 )
 
-const patience = 30 * time.Second
-
-// documents are kept in memory, with the revisions of a real store.
-type documents struct {
-	mu    sync.Mutex
-	last  uint64
-	texts map[string][]byte
-	revs  map[string]uint64
-	// fail, if not nil, is asked before every write.
-	fail func() error
-}
-
-func newDocuments() *documents {
-	return &documents{texts: map[string][]byte{}, revs: map[string]uint64{}}
-}
-
-func (d *documents) Get(_ context.Context, key string) ([]byte, uint64, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.revs[key] == 0 {
-		return nil, 0, fmt.Errorf("get %s: %w", key, ErrNoDocument)
-	}
-	return slices.Clone(d.texts[key]), d.revs[key], nil
-}
-
-func (d *documents) Create(ctx context.Context, key string, doc []byte) (uint64, error) {
-	return d.Update(ctx, key, doc, 0)
-}
-
-func (d *documents) Update(_ context.Context, key string, doc []byte, revision uint64) (uint64, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.fail != nil {
-		if err := d.fail(); err != nil {
-			return 0, err
-		}
-	}
-	if d.revs[key] != revision {
-		return 0, fmt.Errorf("update %s: %w", key, ErrChanged)
-	}
-	d.last++
-	d.texts[key], d.revs[key] = slices.Clone(doc), d.last
-	return d.last, nil
-}
-
 // agenda is one whose time is the test's.
 type agenda struct {
 	mu  sync.Mutex
@@ -96,69 +51,43 @@ func (a *agenda) at(key string) time.Time {
 	return a.due[key]
 }
 
-// place is somewhere that is told.
-type place struct {
-	name string
-	mu   sync.Mutex
-	told []notify.Outcome
-	fail error
-	// entered, if not nil, gets a token from each telling, which waits for one of leave then.
-	entered, leave chan struct{}
-}
-
-func (p *place) Name() string { return p.name }
-
-func (p *place) Send(_ context.Context, o notify.Outcome) error {
-	if p.entered != nil {
-		p.entered <- struct{}{}
-		<-p.leave
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.fail != nil {
-		return p.fail
-	}
-	p.told = append(p.told, o)
-	return nil
-}
-
-// heard is what it was told, in order.
-func (p *place) heard() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var s []string
-	for _, o := range p.told {
-		_, rung, _ := strings.Cut(o.ID, "-rung-")
-		s = append(s, rung)
-	}
-	return strings.Join(s, " ")
-}
-
-func (p *place) broken(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.fail = err
-}
-
-// world is a record, places, and what all replicas share.
+// world is a record, and what all replicas share.
 type world struct {
-	t     *testing.T
-	docs  *documents
-	due   *agenda
-	phone *place
-	chat  *place
+	t   *testing.T
+	due *agenda
 
 	mu     sync.Mutex
 	minute int
 	events map[incidents.ID][]incidents.Event
+	// appends counts those that were stored; before, if not nil, is asked before each, without the lock, and its error ends it.
+	appends int
+	before  func(id incidents.ID) error
+	// hidden is how many of the last events a reader does not see.
+	hidden int
 }
+
+var (
+	_ Record = (*incidents.Store)(nil)
+	_ Record = (*world)(nil)
+)
 
 var errMissing = errors.New("there is no such record")
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	return &world{t: t, docs: newDocuments(), due: &agenda{due: map[string]time.Time{}}, phone: &place{name: "phone"}, chat: &place{name: "chat"},
-		events: map[incidents.ID][]incidents.Event{}}
+	return &world{t: t, due: &agenda{due: map[string]time.Time{}}, events: map[incidents.ID][]incidents.Event{}}
+}
+
+// Load is the state. Its sequence is the number of its events.
+func (w *world) Load(_ context.Context, id incidents.ID) (*incidents.State, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.events[id] == nil {
+		return nil, errMissing
+	}
+	st := incidents.Fold(w.events[id])
+	st.Seq = uint64(len(w.events[id]))
+	return st, nil
 }
 
 // Events are the record's.
@@ -168,13 +97,50 @@ func (w *world) Events(_ context.Context, id incidents.ID) ([]incidents.Event, e
 	if w.events[id] == nil {
 		return nil, errMissing
 	}
-	return slices.Clone(w.events[id]), nil
+	return slices.Clone(w.events[id][:len(w.events[id])-w.hidden]), nil
+}
+
+// Append appends behind the last event that the state has seen.
+func (w *world) Append(_ context.Context, st *incidents.State, events ...incidents.Event) error {
+	w.mu.Lock()
+	before := w.before
+	w.mu.Unlock()
+	if before != nil {
+		if err := before(st.ID); err != nil {
+			return err
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if st.Seq != uint64(len(w.events[st.ID])) {
+		return fmt.Errorf("append to %s: %w", st.ID, incidents.ErrConflict)
+	}
+	w.events[st.ID] = append(w.events[st.ID], events...)
+	w.appends++
+	return nil
 }
 
 func (w *world) write(id incidents.ID, events ...incidents.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.events[id] = append(w.events[id], events...)
+}
+
+// reached are the rungs in a record, in order.
+func (w *world) reached(id incidents.ID) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return reachedIn(w.events[id])
+}
+
+func reachedIn(events []incidents.Event) string {
+	var s []string
+	for _, e := range events {
+		if e.Kind == incidents.Rung {
+			s = append(s, fmt.Sprintf("%d-%d", e.Rung.Round, e.Rung.Number))
+		}
+	}
+	return strings.Join(s, " ")
 }
 
 func (w *world) now() time.Time {
@@ -192,7 +158,7 @@ func (w *world) set(minute int) {
 // replica is one process.
 func (w *world) replica() *Runner {
 	w.t.Helper()
-	l, err := New(Defaults("phone", "chat"), Parts{Record: w, Documents: w.docs, Agenda: w.due, Sinks: []notify.Sink{w.phone, w.chat},
+	l, err := New(Defaults("phone", "chat"), Parts{Record: w, Agenda: w.due, Places: []string{"phone", "chat", "desk"},
 		Missing: func(err error) bool { return errors.Is(err, errMissing) }, Now: w.now, Log: zerolog.Nop()})
 	if err != nil {
 		w.t.Fatal(err)

@@ -73,7 +73,7 @@ func TestKinds(t *testing.T) {
 		}
 		seen[k] = true
 	}
-	if len(seen) != 16 || seen[incidents.Observed] || seen[incidents.AlertSeen] {
+	if len(seen) != 17 || seen[incidents.Observed] || seen[incidents.AlertSeen] {
 		t.Errorf("got %v", seen)
 	}
 }

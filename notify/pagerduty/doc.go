@@ -6,6 +6,7 @@
 //	verified no_effect or worse, regressed, gave_up, in_doubt for long,             trigger
 //	revert_in_doubt, escalated, expired, refused for a storm, the blast
 //	radius or an ineffective chain; the opening of one of our own incidents
+//	a rung of the escalation ladder that names pagerduty                            trigger, again if it was triggered: a line in its log
 //	acked, overridden, recalled, approved, each by a person                         acknowledge, if it was triggered
 //	closed, with whatever outcome                                                   resolve, if it was triggered
 //	applied, once for each change; reverted                                         change event

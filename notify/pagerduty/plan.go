@@ -3,6 +3,7 @@ package pagerduty
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"time"
 
 	"github.com/firebreak-sre/firebreak/incidents"
@@ -123,6 +124,11 @@ func (p *story) reason(e incidents.Event) string {
 		return "expired " + e.Plan
 	case incidents.Escalated:
 		return "escalated " + e.Note
+	case incidents.Rung:
+		// It is triggered again if it is triggered already: a line in its log there. One that names others calls nobody here.
+		if e.Rung.Names(Name) {
+			return fmt.Sprintf("rung %d of round %d", e.Rung.Number, e.Rung.Round)
+		}
 	case incidents.Refused:
 		if e.Refusal != nil && calls(string(e.Refusal.Reason)) {
 			return "refused " + string(e.Refusal.Reason)
@@ -153,7 +159,7 @@ func calls(reason string) bool {
 // Kinds are the kinds of events that become something: what a [notify.Teller] of this sink is to be told of.
 func Kinds() []incidents.Kind {
 	return []incidents.Kind{incidents.Opened, incidents.Refused, incidents.Applied, incidents.InDoubt, incidents.GaveUp, incidents.Verified,
-		incidents.Regressed, incidents.Reverted, incidents.RevertInDoubt, incidents.Escalated, incidents.Expired,
+		incidents.Regressed, incidents.Reverted, incidents.RevertInDoubt, incidents.Escalated, incidents.Rung, incidents.Expired,
 		incidents.Approved, incidents.Acked, incidents.Overridden, incidents.Recalled, incidents.Closed}
 }
 

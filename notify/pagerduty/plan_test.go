@@ -42,6 +42,12 @@ func refused(reason remediations.Reason) incidents.Event {
 	return e
 }
 
+func rung(number int, to ...string) incidents.Event {
+	e := event(incidents.Rung, "")
+	e.Rung = &incidents.Calling{Round: 1, Number: number, Of: 4, To: to}
+	return e
+}
+
 func closing(outcome incidents.Outcome) incidents.Event {
 	e := event(incidents.Closed, "")
 	e.Closing = &incidents.Closing{Outcome: outcome, Words: "over"}
@@ -115,6 +121,10 @@ func TestPlan(t *testing.T) {
 		"escalated twice with the same words": {[]incidents.Event{opened, escalated, escalated, event(incidents.Escalated, "more")}, []action{no, trigger, no, trigger}},
 		"behind the end":                      {[]incidents.Event{opened, escalated, closing(incidents.OutcomePaged), ack, escalated, closing(incidents.OutcomePaged)}, []action{no, trigger, resolve, no, no, no}},
 		"our own":                             {[]incidents.Event{openedBy(selfHandler), escalated, closing(incidents.OutcomePaged)}, []action{trigger, trigger, resolve}},
+		"rungs that name it, and one that does not": {
+			[]incidents.Event{opened, rung(1, "slack"), ack, rung(2, "slack", Name), rung(2, "slack", Name), escalated, rung(3, Name), ack, closing(incidents.OutcomePaged), rung(4, Name)},
+			[]action{no, no, no, trigger, no, trigger, trigger, acknowledge, resolve, no}},
+		"only a rung of others": {[]incidents.Event{opened, rung(1, "slack"), event(incidents.Rung, ""), closing(incidents.OutcomePaged)}, []action{no, no, no, no}},
 		"without what it should hold": {
 			[]incidents.Event{event(incidents.Opened, ""), event(incidents.Verified, ""), event(incidents.Refused, ""), event(incidents.Closed, ""), event("of tomorrow", "")},
 			[]action{no, no, no, no, no}},

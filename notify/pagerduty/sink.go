@@ -50,8 +50,11 @@ func New(c Config, record Record, missing func(error) bool, client *http.Client)
 	return s, nil
 }
 
+// Name is what the policy calls this place.
+const Name = "pagerduty"
+
 // Name is "pagerduty".
-func (*Sink) Name() string { return "pagerduty" }
+func (*Sink) Name() string { return Name }
 
 // Send tells PagerDuty what an event becomes; most events are nothing. An error that wraps notify.ErrPermanent says that PagerDuty will
 // never take it; after any other one it is to be sent again, and is the same then.

@@ -171,3 +171,25 @@ func TestRefusedForGood(t *testing.T) {
 		t.Errorf("counted %g times, want 1", got)
 	}
 }
+
+// A rung of the ladder triggers if it names PagerDuty, again under the same key, and is nothing there if it names others.
+func TestRungs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.tell(w.sink())
+	named, other := w.open(1), w.open(2)
+	other.write(rung(1, "slack"))
+	named.write(rung(1, "slack", Name))
+	named.write(rung(2, "slack"))
+	named.write(rung(3, Name))
+	w.await("the last rung is told", func() bool { return w.pd.Accepted(fakepagerduty.Trigger) == 2 })
+	if all := w.pd.Incidents(""); len(all) != 1 || all[0].Triggers() != 2 || all[0].DedupKey != DedupKey(named.id) {
+		t.Errorf("got %+v, want one incident of two triggers", all)
+	}
+	if got, want := w.pd.Incidents("")[0].Events[0].Payload.Summary, "RetryStorm on checkout→payments: a person is needed: step 1 of 4, slack and pagerduty are told"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if s, _ := w.status(other.id); s != "" {
+		t.Errorf("it is %s for a rung that names others", s)
+	}
+}

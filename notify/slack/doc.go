@@ -26,4 +26,5 @@
 // # What is not promised
 //
 // Slack can be down, and then nobody can answer there: every asking can be answered elsewhere too, and ends by its time.
+// Where somebody deleted the message of an incident, no rung of the escalation ladder calls anybody for it there.
 package slack

@@ -169,9 +169,10 @@ func TestKinds(t *testing.T) {
 	for _, k := range []incidents.Kind{incidents.Opened, incidents.AlertSeen, incidents.Observed, incidents.Decided, incidents.Refused,
 		incidents.Intended, incidents.Issuing, incidents.Applied, incidents.NotApplied, incidents.InDoubt, incidents.GaveUp, incidents.Verified,
 		incidents.Held, incidents.Adjusting, incidents.Adjusted, incidents.Regressed, incidents.Reverting, incidents.Reverted, incidents.NotOurs,
-		incidents.RevertInDoubt, incidents.Escalated, incidents.Asked, incidents.Approved, incidents.Denied, incidents.Expired, incidents.Voided,
+		incidents.RevertInDoubt, incidents.Escalated, incidents.Rung, incidents.Asked, incidents.Approved, incidents.Denied, incidents.Expired, incidents.Voided,
 		incidents.Acked, incidents.Overridden, incidents.Recalled, incidents.Closed} {
-		if worthReply(k) && !slices.Contains(kinds, k) {
+		e := incidents.Event{Kind: k, Rung: &incidents.Calling{To: []string{Name}}}
+		if worthReply(e) && !slices.Contains(kinds, k) {
 			t.Errorf("%s has a line in the thread, and nobody tells Slack of it", k)
 		}
 	}

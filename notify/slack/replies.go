@@ -13,13 +13,15 @@ import (
 func Kinds() []incidents.Kind {
 	return []incidents.Kind{incidents.Opened, incidents.Refused, incidents.Intended, incidents.Applied, incidents.NotApplied, incidents.InDoubt,
 		incidents.GaveUp, incidents.Verified, incidents.Held, incidents.Adjusted, incidents.Regressed, incidents.Reverting, incidents.Reverted,
-		incidents.NotOurs, incidents.RevertInDoubt, incidents.Escalated, incidents.Asked, incidents.Approved, incidents.Denied,
+		incidents.NotOurs, incidents.RevertInDoubt, incidents.Escalated, incidents.Rung, incidents.Asked, incidents.Approved, incidents.Denied,
 		incidents.Expired, incidents.Voided, incidents.Acked, incidents.Overridden, incidents.Recalled, incidents.Closed}
 }
 
-// worthReply says whether an event gets a line in the thread.
-func worthReply(k incidents.Kind) bool {
-	switch k {
+// worthReply says whether an event gets a line in the thread. A rung of the ladder does if it names Slack.
+func worthReply(e incidents.Event) bool {
+	switch e.Kind {
+	case incidents.Rung:
+		return e.Rung.Names(Name)
 	case incidents.Refused, incidents.Applied, incidents.NotApplied, incidents.InDoubt, incidents.GaveUp, incidents.Verified,
 		incidents.Regressed, incidents.Reverted, incidents.NotOurs, incidents.RevertInDoubt, incidents.Escalated, incidents.Asked,
 		incidents.Approved, incidents.Denied, incidents.Expired, incidents.Voided, incidents.Acked, incidents.Overridden,
@@ -36,7 +38,7 @@ const (
 )
 
 // reply is what the thread is told of the events from the told-th on. ok is false if there is nothing to tell. loud says that people must
-// see it: it is shown in the channel too, since an edit of the message notifies nobody.
+// see it: it is shown in the channel too, since an edit of the message notifies nobody. Whom the ladder calls is named before the lines.
 func reply(events []incidents.Event, told int) (m Message, loud, ok bool) {
 	var lines []string
 	var refused string
@@ -51,17 +53,22 @@ func reply(events []incidents.Event, told int) (m Message, loud, ok bool) {
 		} else if e.Kind != incidents.Observed && e.Kind != incidents.Decided && e.Kind != incidents.AlertSeen {
 			refused = ""
 		}
-		if i < told || again || !worthReply(e.Kind) {
+		if i < told || again || !worthReply(e) {
 			continue
 		}
 		lines = append(lines, clock(e.At)+"  "+shortLine(clean(e.Words())))
-		loud = loud || e.Kind == incidents.Asked || e.Kind == incidents.Escalated
+		loud = loud || e.Kind == incidents.Asked || e.Kind == incidents.Escalated || e.Kind == incidents.Rung
 	}
 	if len(lines) == 0 {
 		return Message{}, false, false
 	}
-	return Message{Text: newest(lines, maxFallback), Blocks: []slackgo.Block{slackgo.NewSectionBlock(
-		slackgo.NewTextBlockObject(slackgo.PlainTextType, newest(lines, maxReplyText), false, false), nil, nil)}}, loud, true
+	m = Message{Text: newest(lines, maxFallback), Blocks: []slackgo.Block{slackgo.NewSectionBlock(
+		slackgo.NewTextBlockObject(slackgo.PlainTextType, newest(lines, maxReplyText), false, false), nil, nil)}}
+	if names := mentions(events, told); names != "" {
+		m.Text = names + "\n" + m.Text // where blocks are not shown people are named as well
+		m.Blocks = append([]slackgo.Block{slackgo.NewSectionBlock(ours(names), nil, nil)}, m.Blocks...)
+	}
+	return m, loud, true
 }
 
 // newest is as many of the last lines as fit, escaped, and how many are left out before them.

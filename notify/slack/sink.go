@@ -42,8 +42,11 @@ type Sink struct {
 
 var _ notify.Sink = (*Sink)(nil)
 
+// Name is what the policy calls this place.
+const Name = "slack"
+
 // Name is "slack".
-func (*Sink) Name() string { return "slack" }
+func (*Sink) Name() string { return Name }
 
 // Send shows the newest state of the outcome's incident. An error that wraps notify.ErrPermanent says that only somebody can mend it;
 // after any other one it is called again, and shows what is the newest then.
