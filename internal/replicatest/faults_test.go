@@ -222,11 +222,10 @@ func (e *edge) judgeSilence(t *testing.T, down time.Time) {
 }
 
 // Whatever happens to three replicas, and to the nodes of NATS below them, every acknowledged alert is recorded, nothing takes effect
-// twice, and every fix is taken back.
+// twice, and every fix is taken back. One world after the other: six servers and six replicas at once would be about the machine.
 func TestFaults(t *testing.T) {
 	bin := build(t)
 	t.Run("nats", func(t *testing.T) {
-		t.Parallel()
 		w := newWorld(t, bin)
 		stop := w.run()
 		w.awaitWhole(time.Now(), "at the beginning")
@@ -235,7 +234,6 @@ func TestFaults(t *testing.T) {
 		t.Run("split", w.split)
 	})
 	t.Run("replicas", func(t *testing.T) {
-		t.Parallel()
 		w := newWorld(t, bin)
 		stop := w.run()
 		w.awaitWhole(time.Now(), "at the beginning")

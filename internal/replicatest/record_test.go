@@ -89,8 +89,6 @@ func (r record) count(kind string) int {
 
 func (r record) last() event { return r.Events[len(r.Events)-1] }
 
-func (r record) opened() time.Time { return r.Events[0].At }
-
 // about says whether the incident is an edge's.
 func (r record) about(e *edge) bool {
 	opening := r.Events[0].Opening
