@@ -43,7 +43,7 @@ type Loop struct {
 	surge  surge
 }
 
-// NewLoop makes a loop on records and an agenda of any kind; it starts nothing. [Loop.Run] works it on a bus; who has a clock of
+// NewLoop makes a loop on records and an agenda of any kind; it starts nothing. [Runner.Run] works it on a bus; who has a clock of
 // his own calls [Loop.Enter] and [Loop.Carry].
 func NewLoop(cfg Config, name string, records Records, agenda Agenda) *Loop {
 	if cfg.Now == nil {
