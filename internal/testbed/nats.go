@@ -91,12 +91,7 @@ type holder struct{ listeners []net.Listener }
 
 func (h *holder) addr(t TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", Addr(t))
-	if err != nil {
-		h.release()
-		t.Fatalf("testbed: hold an address: %v", err)
-		return ""
-	}
+	l := listenAnywhere(t)
 	h.listeners = append(h.listeners, l)
 	return l.Addr().String()
 }

@@ -30,6 +30,13 @@ type Command struct {
 	// Dir is where it runs, default the current folder. Env is its environment, default this process's.
 	Dir string
 	Env []string
+	// User is the system user to run as, with the groups of that user, when we are root; see [Folder] for files that it can reach.
+	// As anybody else it is ignored, since only root may become somebody. Empty: who we are.
+	User string
+	// StopSignal is how the program is asked to end, default SIGTERM. DeathSignal is what it gets when our process is killed,
+	// default SIGKILL; only Linux sends it.
+	StopSignal  syscall.Signal
+	DeathSignal syscall.Signal
 }
 
 // Process is a started program that belongs to a test. Its methods may be called from any goroutine.
@@ -81,15 +88,16 @@ func (p *Process) Start() error {
 	return nil
 }
 
-// Stop ends the program as an operator would: SIGTERM, and SIGKILL if it has not ended in time. It returns when the program
-// has ended. Stopping what has ended does nothing.
+// Stop ends the program as an operator would: SIGTERM, or what its command says, and SIGKILL if it has not ended in time. A program
+// that was made to hang goes on, so that it can end. It returns when the program has ended. Stopping what has ended does nothing.
 func (p *Process) Stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.run == nil || p.run.hasEnded() {
 		return
 	}
-	p.run.signal(syscall.SIGTERM)
+	p.run.signal(orSignal(p.command.StopSignal, syscall.SIGTERM))
+	p.run.signal(syscall.SIGCONT)
 	patience := time.NewTimer(stopWithin)
 	defer patience.Stop()
 	select {
@@ -161,6 +169,10 @@ func (p *Process) life() *running {
 
 // launch starts a command whose output is appended to a file.
 func launch(c Command, logPath string) (*running, error) {
+	credential, err := credentialOf(c.User)
+	if err != nil {
+		return nil, err
+	}
 	log, err := os.OpenFile(logPath, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
@@ -168,7 +180,8 @@ func launch(c Command, logPath string) (*running, error) {
 	cmd := exec.Command(c.Path, c.Args...)
 	cmd.Dir, cmd.Env = c.Dir, c.Env
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = ownGroup()
+	cmd.SysProcAttr = ownGroup(orSignal(c.DeathSignal, syscall.SIGKILL))
+	cmd.SysProcAttr.Credential = credential
 
 	r := &running{ended: make(chan struct{})}
 	started := make(chan error, 1)
@@ -191,6 +204,14 @@ func launch(c Command, logPath string) (*running, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// orSignal is s, or the default where s is not set.
+func orSignal(s, byDefault syscall.Signal) syscall.Signal {
+	if s == 0 {
+		return byDefault
+	}
+	return s
 }
 
 func (r *running) hasEnded() bool {

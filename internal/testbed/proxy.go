@@ -36,6 +36,8 @@ const (
 	linkConns = 1024
 	// linkDial is how long a target may take to accept.
 	linkDial = 5 * time.Second
+	// linkBreath is how much a narrow link lets through at once, as time: what it carries comes evenly, and mending it helps soon.
+	linkBreath = 20 * time.Millisecond
 )
 
 // ProxyConfig is where a link begins and ends.
@@ -67,19 +69,13 @@ type weather struct {
 	cut   bool
 	held  [2]bool // by Direction
 	delay [2]time.Duration
+	rate  [2]int // bytes a second, 0 for as many as there are
 }
 
 // Proxy starts a link, which ends with the test.
 func Proxy(t TB, c ProxyConfig) *Link {
 	t.Helper()
-	if c.Listen == "" {
-		c.Listen = Addr(t)
-	}
-	listener, err := net.Listen("tcp", c.Listen)
-	if err != nil {
-		t.Fatalf("testbed: listen for %s: %v", c.Target, err)
-		return nil
-	}
+	listener := c.listen(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &Link{Addr: listener.Addr().String(), target: c.Target, listener: listener, done: ctx,
 		changed: make(chan struct{}), conns: map[net.Conn]struct{}{}}
@@ -91,6 +87,18 @@ func Proxy(t TB, c ProxyConfig) *Link {
 	})
 	l.wg.Go(l.accept)
 	return l
+}
+
+func (c ProxyConfig) listen(t TB) net.Listener {
+	t.Helper()
+	if c.Listen == "" {
+		return listenAnywhere(t)
+	}
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		t.Fatalf("testbed: listen for %s: %v", c.Target, err)
+	}
+	return listener
 }
 
 // Cut drops every connection and refuses new ones: the far end is down, and says so.
@@ -114,6 +122,16 @@ func (l *Link) Delay(d time.Duration, ways ...Direction) {
 	l.become(func(w *weather) {
 		for _, way := range orBoth(ways) {
 			w.delay[way] = d
+		}
+	})
+}
+
+// Narrow lets at most so many bytes a second pass in the given directions, both if none is given, on each connection. What waits at the
+// link is up to two megabytes, beside what the machines' own buffers hold. Zero ends it.
+func (l *Link) Narrow(bytesPerSecond int, ways ...Direction) {
+	l.become(func(w *weather) {
+		for _, way := range orBoth(ways) {
+			w.rate[way] = bytesPerSecond
 		}
 	})
 }
@@ -236,7 +254,7 @@ func (l *Link) carry(way Direction, src, dst net.Conn) {
 		if !l.await(way, p.due) {
 			break
 		}
-		if _, err := dst.Write(p.data); err != nil {
+		if err := l.deliver(way, p.data, dst); err != nil {
 			reset(src)
 			reset(dst)
 			return
@@ -249,6 +267,27 @@ func (l *Link) carry(way Direction, src, dst net.Conn) {
 		}
 	}
 	_ = dst.Close()
+}
+
+// deliver writes data as fast as the link is wide. The link's end cuts it short.
+func (l *Link) deliver(way Direction, data []byte, dst io.Writer) error {
+	for len(data) > 0 {
+		piece := len(data)
+		var due time.Time
+		if w, _ := l.now(); w.rate[way] > 0 {
+			breath := max(1, int(int64(w.rate[way])*int64(linkBreath)/int64(time.Second)))
+			piece = min(piece, breath)
+			due = time.Now().Add(time.Duration(int64(piece) * int64(time.Second) / int64(w.rate[way])))
+		}
+		if !l.await(way, due) {
+			return nil
+		}
+		if _, err := dst.Write(data[:piece]); err != nil {
+			return err
+		}
+		data = data[piece:]
+	}
+	return nil
 }
 
 func (l *Link) read(way Direction, src io.Reader, pieces chan<- chunk, gone <-chan struct{}) {

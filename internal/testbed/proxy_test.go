@@ -160,6 +160,34 @@ func TestProxyDelay(t *testing.T) {
 	}
 }
 
+// A narrow link takes the time that its width says, whichever way is narrow, and is wide again as soon as it is mended.
+func TestProxyNarrow(t *testing.T) {
+	t.Parallel()
+	const rate, size = 1 << 20, 128 << 10
+	transfer := func(c net.Conn) (time.Duration, error) {
+		began := time.Now()
+		go func() { _, _ = c.Write(make([]byte, size)) }()
+		if err := c.SetReadDeadline(began.Add(soon)); err != nil {
+			return 0, err
+		}
+		_, err := io.ReadFull(c, make([]byte, size))
+		return time.Since(began), err
+	}
+	for _, ways := range [][]Direction{{ToTarget}, {FromTarget}, nil} {
+		l := Proxy(t, ProxyConfig{Target: echo(t)})
+		c := dial(t, l.Addr)
+		l.Narrow(rate, ways...)
+		if took, err := transfer(c); err != nil || took < time.Second*size/rate {
+			t.Errorf("narrow %v: %d bytes took %s and %v, want at least what the width says", ways, size, took, err)
+		}
+		l.Narrow(1, ways...) // a day and a half
+		go l.Heal()
+		if _, err := transfer(c); err != nil {
+			t.Errorf("narrow %v: got %v after it was mended", ways, err)
+		}
+	}
+}
+
 // A target that does not answer is a connection that ends, and the link carries again when it does.
 func TestProxyTargetDown(t *testing.T) {
 	t.Parallel()

@@ -1,5 +1,6 @@
-// Package testbed starts real servers for tests: Prometheus and Alertmanager as Debian ships them, in temporary folders,
-// on free ports of the loopback interface. A test that passes here has met the real thing, not an idea of it.
+// Package testbed starts real servers for tests: Prometheus and Alertmanager, PostgreSQL with standbys, PgBouncer, HAProxy and Redis
+// as Debian ships them, and NATS, in temporary folders, on free ports of the loopback interface. A test that passes here has met the
+// real thing, not an idea of it.
 //
 // Every server belongs to the test that started it. It runs in a process group of its own, is stopped as exactly that
 // process when the test ends, and dies with the test's process if that is killed. What it printed is shown when the
@@ -57,6 +58,20 @@ func Addr(t TB) string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(Port(t)))
 }
 
+// listenAnywhere listens on a free address on the loopback interface. It does not look first, as [Addr] does: a program that is being
+// started at the same moment inherits what looked, and keeps the port taken for a moment after it was closed.
+func listenAnywhere(t TB) net.Listener {
+	t.Helper()
+	for range portAttempts {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return l
+		}
+	}
+	t.Fatalf("testbed: listen between the ports %d and %d: %d attempts were all taken", firstPort, lastPort, portAttempts)
+	return nil
+}
+
 func portIsFree(port int) bool {
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	l, err := net.Listen("tcp", addr)
@@ -109,9 +124,15 @@ func find(t TB, debianPackage string, names ...string) string {
 			return path
 		}
 	}
+	notInstalled(t, debianPackage, names...)
+	return ""
+}
+
+// notInstalled fails the test with what to do about it.
+func notInstalled(t TB, debianPackage string, names ...string) {
+	t.Helper()
 	t.Fatalf("testbed: %s is not installed: install the Debian package %s (apt-get install --no-install-recommends %s), or run scripts/test, which does",
 		strings.Join(names, " or "), debianPackage, debianPackage)
-	return ""
 }
 
 // milliseconds writes a duration as Prometheus and Alertmanager read it; their format has no fractions.
