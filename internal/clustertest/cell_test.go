@@ -57,7 +57,7 @@ func decodeDocument(data []byte) (d document, err error) {
 
 func (l *cellLoad) run(ctx context.Context, r int) {
 	n := 0
-	each(ctx, func(ctx context.Context) {
+	each(ctx, pace, func(ctx context.Context) {
 		n++
 		began := time.Now()
 		var base document // what the accepted change was made of

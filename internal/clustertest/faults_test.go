@@ -85,8 +85,13 @@ func rollingRestart(w *world, _ int) {
 
 // head says what the table's columns are.
 func (w *world) head() string {
-	return "Seconds until a call was acknowledged that began after the fault; longest time without an acknowledgement to anybody; and to the " +
-		"replica that had it worst: for " + strings.Join(w.names(), ", ") + ". Then the longest that a key of the agenda waited, and how long it all took.\n"
+	words := "For each load: seconds until a call was acknowledged that began after the fault; longest time without an acknowledgement to " +
+		"anybody; and to the\nreplica that had it worst. Then the longest that a key of the agenda waited, and how long it all took.\n"
+	cols := []string{fmt.Sprintf("%-26s", "fault")}
+	for _, load := range w.names() {
+		cols = append(cols, fmt.Sprintf("%-20s", load))
+	}
+	return words + strings.Join(cols, " | ") + " | key | all\n"
 }
 
 // suffer lets one fault happen while everything goes on, and gives what it cost as a line of the table.
@@ -105,9 +110,8 @@ func (w *world) suffer(f fault) string {
 	f.mend(w, node)
 	w.awaitAll(mended, "after "+f.name)
 	w.nats.AwaitHealthy()
-	line := w.line(f.name, began)
-	w.t.Logf("%s: mended after %.1f s; errors while it lasted: %s; after it: %s\n%s", f.name, mended.Sub(began).Seconds(), while, w.words.take(), line)
-	return line
+	w.t.Logf("%s: mended after %.1f s; errors while it lasted: %s; after it: %s", f.name, mended.Sub(began).Seconds(), while, w.words.take())
+	return w.line(f.name, began)
 }
 
 func (w *world) line(name string, began time.Time) string {
@@ -156,6 +160,7 @@ func TestFaults(t *testing.T) {
 	quiet, stop := w.run()
 	w.awaitAll(time.Now(), "at the beginning")
 	var table []string
+	defer func() { t.Log("\n" + w.head() + strings.Join(table, "\n")) }()
 	for _, f := range chosen(t) {
 		table = append(table, w.suffer(f))
 	}
@@ -165,5 +170,4 @@ func TestFaults(t *testing.T) {
 	w.journal.verify()
 	w.record.verify()
 	w.cell.verify()
-	t.Log(w.head() + strings.Join(table, "\n"))
 }

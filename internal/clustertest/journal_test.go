@@ -37,7 +37,7 @@ func (l *journalLoad) run(ctx context.Context, r int) {
 		_ = j.Run(ctx)
 	}()
 	defer func() { <-done }()
-	each(ctx, func(ctx context.Context) {
+	each(ctx, journalPace, func(ctx context.Context) {
 		l.mu.Lock()
 		l.tried++
 		line := fmt.Sprintf("r%d-%d", r, l.tried)

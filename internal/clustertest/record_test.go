@@ -37,7 +37,7 @@ type appended struct {
 func newRecordLoad(w *world) *recordLoad { return &recordLoad{w: w} }
 
 func (l *recordLoad) run(ctx context.Context, r int) {
-	each(ctx, func(ctx context.Context) {
+	each(ctx, pace, func(ctx context.Context) {
 		began := time.Now()
 		err := l.append(ctx, r)
 		switch {

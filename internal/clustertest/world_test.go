@@ -24,6 +24,9 @@ const (
 	attempt = 5 * time.Second
 	// pace is the pause of each worker between two calls.
 	pace = 20 * time.Millisecond
+	// journalPace is the same for the journal. Its one reader takes one message at a time: what is written faster than it reads is only waited
+	// for at the end.
+	journalPace = 60 * time.Millisecond
 )
 
 // world is a cluster, the replicas on it, and what they are busy with.
@@ -146,8 +149,8 @@ func (w *world) awaitAll(since time.Time, what string) {
 	w.await("every key of the agenda, "+what, func() bool { return len(w.agenda.overdue(since)) == 0 })
 }
 
-// each calls fn at the world's pace until ctx ends. Each call has its own time limit.
-func each(ctx context.Context, fn func(context.Context)) {
+// each calls fn at a pace until ctx ends. Each call has its own time limit.
+func each(ctx context.Context, pace time.Duration, fn func(context.Context)) {
 	tick := time.NewTicker(pace)
 	defer tick.Stop()
 	for {

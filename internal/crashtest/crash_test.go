@@ -18,10 +18,9 @@ import (
 
 const (
 	// parallelCases is how many cases run at the same time. They mostly wait.
-	parallelCases = 6
-	shortHTTPRuns = 2
-	shortLeaseRun = 1
-	longRuns      = 20
+	parallelCases = 8
+	// longRuns is how often the long run crashes at each point on each target.
+	longRuns = 20
 )
 
 // point is a place to crash at, and what is legitimate then.
@@ -32,6 +31,8 @@ type point struct {
 	intents int
 	// why it is that number: what recovery does there, with the row of decision-tables.md 4.3.
 	why string
+	// told says that the dead process may have been talking to the target: what the next one finds depends on the kind of target.
+	told bool
 }
 
 // points are all crash points on an incident's way, in its order. A kind names the last event of an append: a look that
@@ -54,20 +55,21 @@ func points() []point {
 		all = append(all, before, after)
 	}
 	same := func(kind, why string) { both(kind, point{intents: 1, why: why}, point{intents: 1, why: why}) }
-	all = append(all, point{"journal:before", 1, again}, point{"journal:after", 1, again})
+	all = append(all, point{name: "journal:before", intents: 1, why: again}, point{name: "journal:after", intents: 1, why: again})
 	same("opened", redeliv)
-	all = append(all, point{"take:after", 1, redeliv})
+	all = append(all, point{name: "take:after", intents: 1, why: redeliv})
 	same("decided", rethink)
 	both("intended", point{intents: 1, why: rethink}, point{intents: 1, why: unsent})
-	both("issuing", point{intents: 1, why: unsent}, point{intents: 2, why: doubt})
-	all = append(all, point{"wire:before", 2, doubt}, point{"wire:after", 1, found})
-	both("applied", point{intents: 1, why: found}, point{intents: 1, why: standing})
-	for _, kind := range []string{"observed", "held", "adjusting", "adjusted"} {
-		same(kind, standing)
-	}
-	both("reverting", point{intents: 1, why: standing}, point{intents: 1, why: undoing})
-	all = append(all, point{"undo:before", 1, undoing}, point{"undo:after", 1, undoing})
-	same("reverted", undoing)
+	both("issuing", point{intents: 1, why: unsent}, point{intents: 2, why: doubt, told: true})
+	all = append(all, point{name: "wire:before", intents: 2, why: doubt, told: true}, point{name: "wire:after", intents: 1, why: found, told: true})
+	both("applied", point{intents: 1, why: found, told: true}, point{intents: 1, why: standing})
+	same("observed", standing)
+	same("held", standing)
+	both("adjusting", point{intents: 1, why: standing}, point{intents: 1, why: standing, told: true})
+	both("adjusted", point{intents: 1, why: standing, told: true}, point{intents: 1, why: standing})
+	both("reverting", point{intents: 1, why: standing}, point{intents: 1, why: undoing, told: true})
+	all = append(all, point{name: "undo:before", intents: 1, why: undoing, told: true}, point{name: "undo:after", intents: 1, why: undoing, told: true})
+	both("reverted", point{intents: 1, why: undoing, told: true}, point{intents: 1, why: undoing})
 	same("alert", redeliv)
 	same("closed", over)
 	return all
@@ -112,23 +114,23 @@ func TestKilledAnywhere(t *testing.T) {
 // plan lists all runs. Those that wait longest, for a message to be handed out again, come first.
 func plan(t *testing.T, bin string) []*kase {
 	t.Helper()
-	runs := map[target]int{overHTTP: shortHTTPRuns, overLease: shortLeaseRun}
-	kills, randoms := 6, 2
-	if os.Getenv("FIREBREAK_LONG") == "1" {
-		runs[overHTTP], runs[overLease] = longRuns, longRuns
+	long := os.Getenv("FIREBREAK_LONG") == "1"
+	kills, randoms := 6, 1
+	if long {
 		kills, randoms = 60, 3
 	}
 	all := randomCases(t, bin, kills, randoms)
-	for _, p := range points() {
+	for i, p := range points() {
 		for _, tg := range []target{overHTTP, overLease} {
-			for n := range runs[tg] {
+			for n := range runs(i, p, tg, long) {
 				c := &kase{name: fmt.Sprintf("%s/%s/%d", p.name, tg, n+1), v: verdict{point: p.name, target: tg}}
 				c.run = func(t *testing.T, v *verdict) { atPoint(t, bin, p, tg, v) }
 				all = append(all, c)
 			}
 		}
 	}
-	slow := []string{"random", "take:", "before:opened", "after:opened", "before:alert", "after:alert"}
+	slow := []string{"random", "take:", "before:opened", "after:opened", "before:decided", "after:decided", "before:closed", "after:closed",
+		"after:alert"}
 	rank := func(c *kase) int {
 		if slices.ContainsFunc(slow, func(s string) bool { return strings.HasPrefix(c.v.point, s) }) {
 			return 0
@@ -137,6 +139,19 @@ func plan(t *testing.T, bin string) []*kase {
 	}
 	slices.SortStableFunc(all, func(a, b *kase) int { return rank(a) - rank(b) })
 	return all
+}
+
+// runs is how often one crash at the i-th point is tried on a target. A short run crashes at each point once, on one target and the other in
+// turn; on both where the target may have been told something.
+func runs(i int, p point, tg target, long bool) int {
+	turn := []target{overHTTP, overLease}[i%2]
+	switch {
+	case long:
+		return longRuns
+	case p.told || tg == turn:
+		return 1
+	}
+	return 0
 }
 
 // atPoint is one run: a crash at the point, a restart, and a second sickness that shows that all goes on.

@@ -9,6 +9,8 @@ type breakage struct {
 	edits []edit
 	// test is what must fail; empty is the model itself.
 	test string
+	// episode is the seed of an episode of the model that notices it; 0 if test is another one.
+	episode int
 }
 
 const (
@@ -34,54 +36,54 @@ func breakages() []breakage {
 
 func beforeTheWire() []breakage {
 	return []breakage{
-		{name: "the last gate is not asked", edits: []edit{{issueFile,
+		{name: "the last gate is not asked", episode: 2, edits: []edit{{issueFile,
 			"if no := r.lastGate(ctx, known, f); no != nil {", "if no := (&incidents.Refusal{}); !known {"}}},
-		{name: "an old answer of the last gate counts", edits: []edit{{issueFile,
+		{name: "an old answer of the last gate counts", episode: 158, edits: []edit{{issueFile,
 			"stood < 0 || stood > gateFor", "stood < -24*time.Hour"}}},
-		{name: "the ledger's no is ignored", edits: []edit{{guardFile,
+		{name: "the ledger's no is ignored", episode: 1, edits: []edit{{guardFile,
 			"if err != nil {\n\t\treturn false, r.refuse(ctx, events, ledgerRefusal(err))", "if err != nil && grant.Fence > 0 {\n\t\treturn false, r.refuse(ctx, events, ledgerRefusal(err))"}}},
-		{name: "a lock ends by the clock", edits: []edit{{bookFile,
+		{name: "a lock ends by the clock", episode: 2, edits: []edit{{bookFile,
 			"held, ok := b.c.Active[a.Domain]\n", "held, ok := b.c.Active[a.Domain]\n\tif ok && now.Sub(held.Since) > 30*time.Second {\n\t\tdelete(b.c.Active, a.Domain)\n\t\tok = false\n\t}\n"}}},
-		{name: "the fence does not rise", edits: []edit{{bookFile, "b.c.Fence++", "b.c.Fence = max(b.c.Fence, 1)"}}},
-		{name: "the budget comes back with the lock", edits: []edit{{releaseFile,
+		{name: "the fence does not rise", episode: 2, edits: []edit{{bookFile, "b.c.Fence++", "b.c.Fence = max(b.c.Fence, 1)"}}},
+		{name: "the budget comes back with the lock", episode: 2, edits: []edit{{releaseFile,
 			"delete(b.c.Active, e.Domain)\n", "delete(b.c.Active, e.Domain)\n\tb.c.Spent = b.c.Spent[:max(0, len(b.c.Spent)-1)]\n"}}},
 		{name: "a late release ends a later grant", edits: []edit{{carryFile, "Fence: f.Order.Fence,", ""}},
 			test: "TestLateReleaseEndsNothing$"},
-		{name: "a grant without a record is kept for ever", edits: []edit{{carryFile,
+		{name: "a grant without a record is kept for ever", episode: 2, edits: []edit{{carryFile,
 			"if r.st.Open() {\n\t\treturn nil\n\t}\n\t// What", "if r.st.Seq > 0 {\n\t\treturn nil\n\t}\n\t// What"}}},
 		{name: "the plan is not compared before the wire", edits: []edit{{issueFile, "if plan.Hash() == f.Order.Plan {", "if plan.Hash() != \"\" {"}},
 			test: "TestAnotherPlanIsNotSent$"},
-		{name: "the plan is not compared with what was approved", edits: []edit{{askFile, "if t.plan.Hash() != a.Plan {", "if t.plan.Hash() == \"\" {"}}},
-		{name: "approvals outlive their asking", edits: []edit{
+		{name: "the plan is not compared with what was approved", episode: 12, edits: []edit{{askFile, "if t.plan.Hash() != a.Plan {", "if t.plan.Hash() == \"\" {"}}},
+		{name: "approvals outlive their asking", episode: 5, edits: []edit{
 			{personFile, "s.Stage, s.Asking, s.Approvals, s.Denial = Waiting, e.Asking, nil, nil", "s.Stage, s.Asking, s.Denial = Waiting, e.Asking, nil"},
 			{personFile, "s.Asking, s.Approvals = nil, nil", "s.Asking = nil"}}},
-		{name: "one approval is enough for two", edits: []edit{{askFile, "case len(r.yes()) < a.Need:", "case len(r.yes()) < min(a.Need, 1):"}}},
-		{name: "an override counts for ever", edits: []edit{{foldFile,
+		{name: "one approval is enough for two", episode: 3, edits: []edit{{askFile, "case len(r.yes()) < a.Need:", "case len(r.yes()) < min(a.Need, 1):"}}},
+		{name: "an override counts for ever", episode: 1, edits: []edit{{foldFile,
 			"s.Stage, s.Refusal, s.Override, s.Recall = Planned, nil, nil, nil", "s.Stage, s.Refusal, s.Recall = Planned, nil, nil"}}},
 	}
 }
 
 func behindTheWire() []breakage {
 	return []breakage{
-		{name: "it is sent before issuing is durable", edits: []edit{
+		{name: "it is sent before issuing is durable", episode: 2, edits: []edit{
 			{issueFile, "if err := r.append(ctx, incidents.Event{Kind: incidents.Issuing, Order: &o}); err != nil {",
 				"early, earlyErr := r.apply(ctx, rem, o)\n\tif err := r.append(ctx, incidents.Event{Kind: incidents.Issuing, Order: &o}); err != nil {"},
 			{issueFile, "receipt, err := r.apply(ctx, rem, o)", "receipt, err := early, earlyErr"}}},
-		{name: "the deadline is not waited for", edits: []edit{{doubtFile, "; now.Before(ready) {", "; now.Before(ready) && f.Doubts > 99 {"}}},
-		{name: "no answer is taken for absent", edits: []edit{{doubtFile,
+		{name: "the deadline is not waited for", episode: 79, edits: []edit{{doubtFile, "; now.Before(ready) {", "; now.Before(ready) && f.Doubts > 99 {"}}},
+		{name: "no answer is taken for absent", episode: 148, edits: []edit{{doubtFile,
 			"remediations.Presence{State: remediations.Unknown, Detail: err.Error()}", "remediations.Presence{State: remediations.Absent, Detail: err.Error()}"}}},
-		{name: "a revert does not compare", edits: []edit{{fixerFile,
+		{name: "a revert does not compare", episode: 21, edits: []edit{{fixerFile,
 			"return fmt.Errorf(\"%s stands there: %w\", p.Detail, remediations.ErrNotOurs)", "t.takeBack(o, edits)\n\t\t_ = fmt.Sprint()"}}},
 		{name: "a late effect is left to whoever has given it up", edits: []edit{{issueFile,
 			"case st.Stage != incidents.Sending && st.Stage != incidents.Doubtful:", "case !ended(st, o.Action):"}},
 			test: "TestLateEffectIsKnownWhoeverWritesFirst$"},
 		{name: "a late effect is not taken back", edits: []edit{{issueFile, "if err := rem.Revert(undo, o, receipt); err != nil", "if err := undo.Err(); err != nil"}},
 			test: "TestLateEffectOfWhatWasGivenUpIsTakenBack$"},
-		{name: "the limit is forgotten", edits: []edit{{standFile, "return f.Times.Issued.Add(f.Order.Limit.D())", "return f.Times.Issued.Add(100 * f.Order.Limit.D())"}}},
-		{name: "a start looks at nothing", edits: []edit{{overdueFile, "if err != nil || !l.overdue(st) {", "if err != nil || l.overdue(st) {"}}},
-		{name: "a conflict is written over", edits: []edit{{storeFile,
+		{name: "the limit is forgotten", episode: 24, edits: []edit{{standFile, "return f.Times.Issued.Add(f.Order.Limit.D())", "return f.Times.Issued.Add(100 * f.Order.Limit.D())"}}},
+		{name: "a start looks at nothing", episode: 76, edits: []edit{{overdueFile, "if err != nil || !l.overdue(st) {", "if err != nil || l.overdue(st) {"}}},
+		{name: "a conflict is written over", episode: 2, edits: []edit{{storeFile,
 			"seq, err := s.bus.AppendIf(ctx, id.subject(), st.Seq, data)\n",
 			"seq, err := s.bus.AppendIf(ctx, id.subject(), st.Seq, data)\n\tif errors.Is(err, ErrConflict) {\n\t\tif last, lastErr := s.bus.Last(ctx, bus.Incidents, id.subject()); lastErr == nil {\n\t\t\tseq, err = s.bus.AppendIf(ctx, id.subject(), last.Seq, data)\n\t\t}\n\t}\n"}}},
-		{name: "the newest record is the one written last", edits: []edit{{storeFile, "if st.Acked == nil {", "if st.Seq > 0 {"}}},
+		{name: "the newest record is the one written last", episode: 1, edits: []edit{{storeFile, "if st.Acked == nil {", "if st.Seq > 0 {"}}},
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// The limits of the policy.
+// The limits of the policy. The budget of an hour is a fix at the beginning of each storm, one when the last is over, and two more.
 const (
-	budgetHour       = 10
+	budgetHour       = storms + 3
 	budgetConcurrent = 2
 	alertsPerMinute  = 1000
 )

@@ -39,21 +39,21 @@ func build(t *testing.T) string {
 
 // world is one Firebreak and everything around it.
 type world struct {
-	t     *testing.T
-	ctx   context.Context //nolint:containedctx // it lives exactly as long as one test
-	town  *town
-	am    *alertmanager
-	api   api
-	pid   int
-	scale int // how many times ten thousand alerts one storm has
+	t      *testing.T
+	ctx    context.Context //nolint:containedctx // it lives exactly as long as one test
+	town   *town
+	am     *alertmanager
+	api    api
+	pid    int
+	alerts int // of one storm
 }
 
-func newWorld(t *testing.T, scale int) *world {
+func newWorld(t *testing.T, alerts int) *world {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(scale)*8*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), scaled(alerts, 8*time.Minute))
 	t.Cleanup(cancel)
 	bin, listen, dir := build(t), testbed.Addr(t), t.TempDir()
-	w := &world{t: t, ctx: ctx, town: newTown(), am: newAlertmanager("http://" + listen), scale: scale}
+	w := &world{t: t, ctx: ctx, town: newTown(), am: newAlertmanager("http://" + listen), alerts: alerts}
 	t.Cleanup(w.am.client.CloseIdleConnections)
 	w.api = api{url: "http://" + listen, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}}}
 	t.Cleanup(w.api.client.CloseIdleConnections)
@@ -73,6 +73,11 @@ func newWorld(t *testing.T, scale int) *world {
 	})
 	w.pid = p.PID()
 	return w
+}
+
+// scaled is how long it may take with so many alerts what may take d with ten thousand, or with fewer.
+func scaled(alerts int, d time.Duration) time.Duration {
+	return max(d, d*time.Duration(alerts)/10_000)
 }
 
 // must ends the test if err is not nil, and tells what happened.
