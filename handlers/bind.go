@@ -11,8 +11,8 @@ import (
 	"github.com/firebreak-sre/firebreak/incidents"
 )
 
-// looksKept is how many looks a decision is given at most, on each side of the change.
-const looksKept = 20
+// looksKept is how many looks a decision is given at most, on each side of the change: some minutes' worth.
+const looksKept = 120
 
 // Bound is a handler whose observations are only known as JSON, so that one loop can carry all of them.
 type Bound struct {

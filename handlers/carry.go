@@ -130,6 +130,9 @@ func (r *run) transition(ctx context.Context) (again bool, err error) {
 	case incidents.Sending, incidents.Doubtful:
 		return r.resolveDoubt(ctx)
 	case incidents.Standing:
+		if r.st.Fix().Order.Once {
+			return r.verifyOnce(ctx)
+		}
 		return r.verify(ctx)
 	case incidents.Holding:
 		return r.hold(ctx)

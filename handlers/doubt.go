@@ -39,6 +39,9 @@ func (r *run) resolveDoubt(ctx context.Context) (bool, error) {
 	case remediations.Ours:
 		return true, r.append(ctx, incidents.Event{Kind: incidents.Applied, Presence: &seen, Due: now,
 			Receipt: &remediations.Receipt{Revision: seen.Revision, Until: seen.Until, Note: "found at the target"}})
+	case remediations.Satisfied:
+		return true, r.append(ctx, incidents.Event{Kind: incidents.Applied, Presence: &seen, Due: now,
+			Receipt: &remediations.Receipt{Note: "what it wanted is so, and the target cannot say whether by this command: " + seen.Detail}})
 	case remediations.Absent:
 		return true, r.append(ctx, incidents.Event{Kind: incidents.NotApplied, Presence: &seen, Note: "the target proves that nothing was changed", Due: now})
 	case remediations.Foreign:

@@ -111,11 +111,12 @@ func (r *run) allowed(t thought) (remediations.Remediation, *incidents.Refusal) 
 		return no(remediations.ReasonNewerRecord, "a newer build wrote to this record what this one does not understand: it looks, and changes nothing")
 	case b.Class == remediations.ClassN:
 		return no(remediations.ReasonNotAllowed, "%s does not do %s there", step.Remediation, step.Fix)
-	case !r.cfg.Permits(r.h.name, r.st.Target, step.Service, step.Edge, step.Fix):
-		return no(remediations.ReasonNotAllowed, "the policy does not name %s on %s → %s for %s", step.Fix, step.Service, step.Edge, r.st.Target)
+	case !r.cfg.Permits(r.h.name, r.st.Target, step.Place(), step.Fix):
+		return no(remediations.ReasonNotAllowed, "the policy does not name %s on %s for %s", step.Fix, step.Place(), r.st.Target)
 	case r.target.Mode == policy.Off || r.target.Mode == policy.Observe && !r.overridden():
-		return no(remediations.ReasonObserve, "would have done: %s on %s → %s for at most %s (mode %s)",
-			step.Fix, step.Service, step.Edge, step.Limit, r.target.Mode)
+		return no(remediations.ReasonObserve, "would have done: %s (mode %s)", step.Words(), r.target.Mode)
+	case step.Once != b.Once:
+		return no(remediations.ReasonNotAllowed, "the decision and %s do not agree on whether %s is over when it is done", step.Remediation, step.Fix)
 	case step.Limit.D() > b.MaxLimit:
 		return no(remediations.ReasonNotAllowed, "%s may stand for %s at most, and %s were asked for", step.Fix, b.MaxLimit, step.Limit)
 	}
@@ -174,6 +175,8 @@ func busyTarget(seen remediations.Presence, err error) *incidents.Refusal {
 		return &incidents.Refusal{Reason: remediations.ReasonProbeUnknown, Words: "the target could not be read: " + err.Error()}
 	case seen.State == remediations.Absent:
 		return nil
+	case seen.State == remediations.Satisfied:
+		return &incidents.Refusal{Reason: remediations.ReasonPlanChanged, Words: "what it was for is gone already: " + seen.Detail}
 	case seen.State == remediations.Foreign:
 		return &incidents.Refusal{Reason: remediations.ReasonTargetBusy, Words: "somebody else's change stands at the target: " + seen.Detail, Until: seen.Until}
 	}

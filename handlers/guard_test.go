@@ -123,7 +123,7 @@ func TestLastGateStopsWhatWasArmed(t *testing.T) {
 func TestDefaultDeny(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	s.permits = func(handler, target, service, edge, fix string) bool { return fix == "shed" }
+	s.permits = func(handler, target, place, fix string) bool { return fix == "shed" }
 	s.run(1)
 	s.deliver(alert("db", alerts.Firing))
 	st := s.await("db", "refused", refusedFor(remediations.ReasonNotAllowed))

@@ -83,6 +83,10 @@ func (r *run) recordApplied(ctx context.Context, rem remediations.Remediation, o
 // takeBack ends a change that took effect after it had been given up. conflict is how that was found out.
 func (r *run) takeBack(ctx context.Context, rem remediations.Remediation, o remediations.Order, receipt remediations.Receipt, conflict error) error {
 	r.cfg.Metrics.late.WithLabelValues(r.h.name).Inc()
+	if o.Once {
+		r.log.Error().Str("action", o.Action).Msg("a command took effect after it had been given up; it cannot be taken back")
+		return conflict
+	}
 	r.log.Error().Str("action", o.Action).Msg("a command took effect after it had been given up; it is taken back")
 	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.Timeout.D())
 	defer cancel()
@@ -118,8 +122,8 @@ func (r *run) lastGate(ctx context.Context, known bool, f *incidents.Fix) *incid
 		return no(remediations.ReasonResolved, "the alert resolved before the change was sent")
 	case r.target.Mode == policy.Off || r.target.Mode == policy.Observe && f.Order.Override == "":
 		return no(remediations.ReasonObserve, "the policy no longer lets this handler act here")
-	case !r.cfg.Permits(r.h.name, r.st.Target, s.Service, s.Edge, s.Fix):
-		return no(remediations.ReasonNotAllowed, "the policy no longer names %s on %s → %s for %s", s.Fix, s.Service, s.Edge, r.st.Target)
+	case !r.cfg.Permits(r.h.name, r.st.Target, s.Place(), s.Fix):
+		return no(remediations.ReasonNotAllowed, "the policy no longer names %s on %s for %s", s.Fix, s.Place(), r.st.Target)
 	case now.Sub(f.Times.Intended) > r.cfg.Limits.AlertMaxAge.D():
 		return no(remediations.ReasonTooLate, "decided on %s ago, and never sent", now.Sub(f.Times.Intended).Round(time.Second))
 	}

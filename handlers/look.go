@@ -207,10 +207,14 @@ func reason(d *incidents.Decision) string {
 
 func fixWords(f *incidents.Fix) string {
 	stood := f.Times.Ended.Sub(f.Times.Applied).Round(time.Millisecond)
-	change := fmt.Sprintf("%s on %s → %s", f.Order.Fix, f.Order.Service, f.Order.Edge)
+	change, end := f.Order.Fix+" on "+f.Order.Place(), "; it was taken back"
+	done := fmt.Sprintf("%s stood for %s", change, stood)
+	if f.Order.Once {
+		done, end = change+" was done", "; there is nothing to take back"
+	}
 	switch f.Outcome {
 	case incidents.OutcomeFixed:
-		return fmt.Sprintf("%s stood for %s and helped; it was taken back", change, stood)
+		return done + " and helped" + end
 	case incidents.OutcomeRefusedByFix:
 		return change + " was refused by the target; nothing was changed"
 	case incidents.OutcomeUnknown:
@@ -220,5 +224,5 @@ func fixWords(f *incidents.Fix) string {
 	if f.Judgement != nil {
 		words = ": " + f.Judgement.Words
 	}
-	return fmt.Sprintf("%s stood for %s, %s%s; it was taken back", change, stood, f.Outcome, words)
+	return fmt.Sprintf("%s, %s%s%s", done, f.Outcome, words, end)
 }

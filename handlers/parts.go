@@ -44,5 +44,6 @@ type Gate interface {
 	LastGate(ctx context.Context, ask guard.Ask) *remediations.NoError
 }
 
-// Permits says whether the policy names a change of one target. Default deny: what it does not name is not allowed.
-type Permits func(handler, target, service, edge, fix string) bool
+// Permits says whether the policy names a fix at a place (see [remediations.Step.Place]) for one target. Default deny: what it does not
+// name is not allowed.
+type Permits func(handler, target, place, fix string) bool

@@ -71,7 +71,7 @@ func (r *run) hold(ctx context.Context) (bool, error) {
 		return true, r.adjust(ctx, f.Order.Released)
 	case now.Before(r.st.Due):
 		return false, nil
-	case f.Order.Released == 0 && r.holdOver(f, now):
+	case f.Order.Released == 0 && !f.Verify.UntilHealed && r.holdOver(f, now):
 		return true, r.nextShare(ctx, f)
 	}
 	j, events, gone, err := r.judge(ctx, f)
@@ -84,7 +84,8 @@ func (r *run) hold(ctx context.Context) (bool, error) {
 	if j.Effect == incidents.Improved && f.Times.Verified.IsZero() {
 		events = append(events, incidents.Event{Kind: incidents.Verified, Judgement: &j})
 	}
-	if f.Order.Released > 0 && !f.Regressed && r.shareOver(f, j, now) {
+	healed := f.Order.Released == 0 && f.Verify.UntilHealed && j.Healed
+	if healed || f.Order.Released > 0 && !f.Regressed && r.shareOver(f, j, now) {
 		if err := r.append(ctx, withDue(events, now)...); err != nil {
 			return false, err
 		}
@@ -159,11 +160,16 @@ func (r *run) judge(ctx context.Context, f *incidents.Fix) (j incidents.Judgemen
 				Note: "the target no longer holds our change (" + string(seen.State) + "): left alone"})
 		}
 	}
+	j, err = r.judged(observed)
+	return j, []incidents.Event{observed}, false, err
+}
+
+// judged is what the handler says about the change with this look in the record.
+func (r *run) judged(observed incidents.Event) (incidents.Judgement, error) {
 	after := *r.st
 	after.Fixes = append([]incidents.Fix(nil), r.st.Fixes...)
 	after.Apply(observed)
-	j, err = r.h.judge(scene{target: r.target, state: &after, busy: r.others(), now: observed.At})
-	return j, []incidents.Event{observed}, false, err
+	return r.h.judge(scene{target: r.target, state: &after, busy: r.others(), now: observed.At})
 }
 
 // withDue says when to look again, on the last of the events.

@@ -45,6 +45,10 @@ type world struct {
 	rigid  bool               // it can be neither renewed nor ramped; set before the loop runs
 	class  remediations.Class // of the change; A if empty
 	fix    string             // what the handler asks for; open if empty
+	once   bool               // the change happens and is over; set before the loop runs
+	gone   bool               // what a change that happens once was for is gone
+	// keep says that the change stands until it is healed; set before the loop runs.
+	keep, healed bool
 	// targets are those that the policy names; set before the loop runs.
 	targets []Target
 }
@@ -58,14 +62,15 @@ func (w *world) with(fn func()) {
 }
 
 type seen struct {
-	Sick  bool `json:"sick"`
-	Worse bool `json:"worse"`
+	Sick   bool `json:"sick"`
+	Worse  bool `json:"worse"`
+	Healed bool `json:"healed,omitempty"`
 }
 
 func (w *world) look() seen {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := seen{Sick: w.sick, Worse: w.harms && w.holder != ""}
+	s := seen{Sick: w.sick, Worse: w.harms && w.holder != "", Healed: w.healed}
 	if w.holder != "" && w.cures && (w.relapse == 0 || w.released < w.relapse) {
 		s.Sick = false
 	}
@@ -80,7 +85,7 @@ func (w *world) Bounds(remediations.Step) remediations.Bounds {
 	if class == "" {
 		class = remediations.ClassA
 	}
-	return remediations.Bounds{Class: class, MaxLimit: 5 * time.Minute, Adjusts: !w.rigid}
+	return remediations.Bounds{Class: class, MaxLimit: 5 * time.Minute, Adjusts: !w.rigid && !w.once, Once: w.once}
 }
 
 func (w *world) Check(_ context.Context, o remediations.Order) (remediations.Presence, error) {
@@ -89,6 +94,8 @@ func (w *world) Check(_ context.Context, o remediations.Order) (remediations.Pre
 	switch {
 	case w.mute:
 		return remediations.Presence{State: remediations.Unknown}, errors.New("the target does not answer")
+	case w.once && w.gone:
+		return remediations.Presence{State: remediations.Satisfied, Detail: "it is gone"}, nil
 	case w.holder == "", w.apart && w.holder != o.Action:
 		return remediations.Presence{State: remediations.Absent, Revision: w.revision}, nil
 	case w.holder == o.Action:
@@ -106,8 +113,12 @@ func (w *world) Apply(_ context.Context, o remediations.Order) (remediations.Rec
 	case w.deaf:
 		return remediations.Receipt{}, errors.New("connection reset before anything arrived")
 	}
-	w.holder, w.revision, w.released = o.Action, w.revision+1, 0
 	w.effects[o.Action]++
+	if w.once {
+		w.gone, w.sick = true, w.sick && !w.cures
+		return remediations.Receipt{}, w.answer
+	}
+	w.holder, w.revision, w.released = o.Action, w.revision+1, 0
 	return remediations.Receipt{Revision: w.revision}, w.answer
 }
 
@@ -127,6 +138,9 @@ func (w *world) Revert(_ context.Context, o remediations.Order, _ remediations.R
 	defer w.mu.Unlock()
 	switch w.holder {
 	case "":
+		if w.once {
+			w.undone++ // which must never be tried
+		}
 		return nil
 	case o.Action:
 		w.holder, w.released, w.revision = "", 0, w.revision+1
@@ -168,14 +182,17 @@ func (f family) Decide(c Case[seen]) incidents.Decision {
 		return incidents.Decision{Cause: "well", Verdict: incidents.FalsePositive, Reason: "nothing is wrong"}
 	}
 	every := policy.Duration(5 * time.Millisecond)
-	class := "open"
+	class, ramp := "open", []int{50, 90}
 	if f.w.fix != "" {
 		class = f.w.fix
 	}
+	if f.w.keep || f.w.once {
+		ramp = nil
+	}
 	return incidents.Decision{Cause: "sick", Verdict: incidents.Act, Reason: "it is sick", Until: c.Now.Add(every.D()),
 		Step: &remediations.Step{Remediation: "world", Service: "a", Edge: "b", Fix: class, TTL: policy.Duration(30 * time.Second),
-			Limit: policy.Duration(time.Minute), Timeout: policy.Duration(time.Second), Ramp: []int{50, 90}, Reason: "sick"},
-		Verify: &incidents.Verify{Every: every, Within: policy.Duration(300 * time.Millisecond), HoldFor: 4 * every, RampEvery: 2 * every}}
+			Limit: policy.Duration(time.Minute), Timeout: policy.Duration(time.Second), Ramp: ramp, Once: f.w.once, Reason: "sick"},
+		Verify: &incidents.Verify{Every: every, Within: policy.Duration(300 * time.Millisecond), HoldFor: 4 * every, RampEvery: 2 * every, UntilHealed: f.w.keep}}
 }
 
 func (f family) Judge(c Case[seen]) incidents.Judgement {
@@ -187,7 +204,7 @@ func (f family) Judge(c Case[seen]) incidents.Judgement {
 	case last.Seen.Worse || c.Step.Released > 0 && last.Seen.Sick:
 		return incidents.Judgement{Effect: incidents.Worse, Words: "it is worse"}
 	case !last.Seen.Sick:
-		return incidents.Judgement{Effect: incidents.Improved, Words: "it is well"}
+		return incidents.Judgement{Effect: incidents.Improved, Healed: last.Seen.Healed, Words: "it is well"}
 	}
 	return incidents.Judgement{Effect: incidents.Pending, Words: "still sick"}
 }
@@ -249,7 +266,7 @@ func newStage(t *testing.T) *stage {
 	budget := policy.Budget{Hour: 100, Day: 100, Concurrent: 10}
 	none := policy.Duration(0)
 	return &stage{t: t, ctx: ctx, bus: b, world: newWorld(), store: incidents.NewStore(b), mode: policy.Auto,
-		gate: &gate{}, permits: func(_, _, service, edge, _ string) bool { return service == "a" && edge == "b" },
+		gate: &gate{}, permits: func(_, _, place, _ string) bool { return place == "a/b" },
 		limits: policy.Limits{PerDomain: budget, PerAction: budget, Global: budget, Cooldown: &none, CooldownRisky: &none,
 			AlertMaxAge: policy.Duration(time.Minute), Chain: policy.Chain{Fixes: 100, Window: policy.Duration(time.Hour)},
 			BlastRadius: policy.BlastRadius{Targets: 100, SharePercent: 100, AlertsPerMinute: 10000, Calm: policy.Duration(time.Minute)}}}

@@ -38,6 +38,7 @@ const (
 	Regressed     Kind = "regressed" // the ramp brought the symptom back
 	Reverting     Kind = "reverting" // about to take the change back
 	Reverted      Kind = "reverted"  // nothing of ours stands at the target
+	Spent         Kind = "spent"     // a change that happens once has happened: there is nothing to take back
 	NotOurs       Kind = "not_ours"  // it had expired, or somebody changed it: left alone
 	RevertInDoubt Kind = "revert_in_doubt"
 	Escalated     Kind = "escalated" // a person is needed
@@ -59,7 +60,7 @@ const (
 func (k Kind) known() bool {
 	switch k {
 	case Opened, AlertSeen, Observed, Decided, Refused, Intended, Issuing, Applied, NotApplied, InDoubt, GaveUp, Verified, Held,
-		Adjusting, Adjusted, Regressed, Reverting, Reverted, NotOurs, RevertInDoubt, Escalated, Rung, Closed,
+		Adjusting, Adjusted, Regressed, Reverting, Reverted, Spent, NotOurs, RevertInDoubt, Escalated, Rung, Closed,
 		Asked, Approved, Denied, Expired, Voided, Acked, Overridden, Recalled:
 		return true
 	}
@@ -175,6 +176,8 @@ type Verify struct {
 	Within    policy.Duration `json:"within"`
 	HoldFor   policy.Duration `json:"hold_for"`
 	RampEvery policy.Duration `json:"ramp_every"`
+	// UntilHealed keeps the change, up to its limit, until a judgement says Healed: neither HoldFor nor a resolved alert ends it before.
+	UntilHealed bool `json:"until_healed,omitempty"`
 }
 
 // Refusal is a named no.
@@ -200,7 +203,10 @@ const (
 
 // Judgement is an effect with its numbers.
 type Judgement struct {
-	Effect   Effect     `json:"effect"`
+	Effect Effect `json:"effect"`
+	// Healed says that what the change was for has been gone for long enough, without the change having hidden it. It ends a change that
+	// stands with Verify.UntilHealed, and means nothing for others.
+	Healed   bool       `json:"healed,omitempty"`
 	Words    string     `json:"words"`
 	Evidence []Evidence `json:"evidence,omitempty"`
 }

@@ -139,7 +139,7 @@ func (s *State) applyFix(f *Fix, e Event) {
 	case RevertInDoubt:
 		s.Stage = UndoDoubtful
 		f.Doubts++
-	case Reverted, NotOurs:
+	case Reverted, Spent, NotOurs:
 		s.settle(f, e, f.Outcome)
 	}
 }

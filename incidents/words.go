@@ -92,6 +92,8 @@ func (e Event) fixWords() string {
 			return "taking the change back: " + e.Note
 		}
 		return "taking the change back"
+	case Spent:
+		return "done, and over: there is nothing to take back"
 	case Reverted:
 		if e.Note != "" {
 			return "nothing of ours stands any more: " + e.Note
@@ -102,17 +104,19 @@ func (e Event) fixWords() string {
 }
 
 func orderWords(k Kind, o remediations.Order) string {
-	edge := o.Service + " → " + o.Edge
-	switch k {
-	case Intended:
-		return fmt.Sprintf("%s on %s, for %s at a time and %s at most, by action %s", o.Fix, edge, o.TTL, o.Limit, o.Action)
-	case Issuing:
-		return fmt.Sprintf("sending %s on %s (action %s, fence %d, until %s)", o.Fix, edge, o.Action, o.Fence, o.Until.Format(time.TimeOnly))
+	place := o.Place()
+	switch {
+	case k == Intended && o.Once:
+		return fmt.Sprintf("%s, by action %s", o.Words(), o.Action)
+	case k == Intended:
+		return fmt.Sprintf("%s on %s, for %s at a time and %s at most, by action %s", o.Fix, place, o.TTL, o.Limit, o.Action)
+	case k == Issuing:
+		return fmt.Sprintf("sending %s on %s (action %s, fence %d, until %s)", o.Fix, place, o.Action, o.Fence, o.Until.Format(time.TimeOnly))
 	}
 	if o.Released > 0 {
-		return fmt.Sprintf("%d %% of the calls of %s go free, until %s", o.Released, edge, o.Until.Format(time.TimeOnly))
+		return fmt.Sprintf("%d %% of the calls of %s go free, until %s", o.Released, place, o.Until.Format(time.TimeOnly))
 	}
-	return fmt.Sprintf("%s on %s until %s", o.Fix, edge, o.Until.Format(time.TimeOnly))
+	return fmt.Sprintf("%s on %s until %s", o.Fix, place, o.Until.Format(time.TimeOnly))
 }
 
 func presenceWords(p remediations.Presence) string {
@@ -181,6 +185,6 @@ func askingWords(a Asking) string {
 	if a.Need > 1 {
 		people = fmt.Sprintf("%d different people", a.Need)
 	}
-	return fmt.Sprintf("approval by %s is asked for until %s: %s on %s → %s for at most %s (class %s, plan %.12s)",
-		people, a.Until.UTC().Format("15:04:05Z"), a.Step.Fix, a.Step.Service, a.Step.Edge, a.Step.Limit, a.Class, a.Plan)
+	return fmt.Sprintf("approval by %s is asked for until %s: %s (class %s, plan %.12s)",
+		people, a.Until.UTC().Format("15:04:05Z"), a.Step.Words(), a.Class, a.Plan)
 }

@@ -64,7 +64,7 @@ type Approvals struct {
 type ApprovalRule struct {
 	Handlers []string `yaml:"handlers" rule:"handler"`
 	Targets  []string `yaml:"targets"`
-	Fixes    []string `yaml:"fixes" rule:"fix"`
+	Fixes    []string `yaml:"fixes" rule:"anyfix"`
 	// SlackUsers and SlackGroups are ids (U…, S…); Emails are compared with that of the Slack user who presses.
 	SlackUsers  []string `yaml:"slack_users" rule:"user"`
 	SlackGroups []string `yaml:"slack_groups" rule:"usergroup"`

@@ -23,7 +23,12 @@ func (d *document) check(p *Policy) {
 	d.checkBudget("limits.global", p.Limits.Global)
 	d.checkGuard(p)
 	d.checkApprovals(p)
+	d.checkPostgres(p.Postgres)
+	d.checkMatches(p)
 	d.checkRetryStorm(p.Handlers.RetryStorm)
+	d.checkReplicationLag(p)
+	d.checkPoolExhaustion(p)
+	d.checkAnswers(p)
 }
 
 // unique reports elements of a list that say the same as an earlier one. key is the part of an element that counts, such

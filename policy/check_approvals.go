@@ -36,19 +36,32 @@ func (d *document) targets(p *Policy) []target {
 			if t.Handler != handler {
 				continue
 			}
-			here := at(edgesOf(handler), n)
+			here := at(targetsOf(handler), n)
 			n++
+			named, written := d.named(handler, here)
 			list = append(list, target{
-				TargetName: t, path: here, written: d.at[here+".service"].text + "/" + d.at[here+".edge"].text,
-				named: t.Name != "" && d.sound(here+".service", here+".edge"), allowed: d.sound(here + ".fix.allow"),
+				TargetName: t, path: here, written: written, named: t.Name != "" && named, allowed: d.sound(here + ".fix.allow"),
 			})
 		}
 	}
 	return list
 }
 
-// edgesOf is the path of a handler's targets.
-func edgesOf(handler string) string { return join("handlers", handler) + ".edges" }
+// targetsOf is the path of a handler's targets.
+func targetsOf(handler string) string {
+	if handler == retryStorm {
+		return join("handlers", handler) + ".edges"
+	}
+	return join("handlers", handler) + ".clusters"
+}
+
+// named says whether the name of a handler's target could be read, and how the file writes it.
+func (d *document) named(handler, path string) (ok bool, written string) {
+	if handler == retryStorm {
+		return d.sound(path+".service", path+".edge"), d.at[path+".service"].text + "/" + d.at[path+".edge"].text
+	}
+	return d.sound(path + ".cluster"), d.at[path+".cluster"].text
+}
 
 // checkScope refuses a rule that is for what is not there: with such a slip nobody could approve what was meant.
 func (d *document) checkScope(path string, r ApprovalRule, targets []target) {
@@ -70,7 +83,7 @@ func (d *document) checkScope(path string, r ApprovalRule, targets []target) {
 		of = alternatives(r.Handlers)
 		targets = slices.DeleteFunc(slices.Clone(targets), func(t target) bool { return !slices.Contains(r.Handlers, t.Handler) })
 	}
-	unread := func(handler string) bool { return !d.reached(edgesOf(handler)) }
+	unread := func(handler string) bool { return !d.reached(targetsOf(handler)) }
 	if slices.ContainsFunc(handlerNames(), unread) || slices.ContainsFunc(targets, func(t target) bool { return !t.named }) {
 		return
 	}
@@ -90,11 +103,13 @@ func (d *document) checkScope(path string, r ApprovalRule, targets []target) {
 	}
 }
 
-// writtenNames are the names of targets as the file writes them.
+// writtenNames are the names of targets as the file writes them, each once: a cluster is a target of several handlers.
 func writtenNames(targets []target) []string {
-	list := make([]string, len(targets))
-	for i, t := range targets {
-		list[i] = t.written
+	var list []string
+	for _, t := range targets {
+		if !slices.Contains(list, t.written) {
+			list = append(list, t.written)
+		}
 	}
 	return list
 }
@@ -108,7 +123,7 @@ func (d *document) checkFixes(path string, list []string, targets []target) {
 		}
 		allowed = append(allowed, t.Fixes...)
 	}
-	allowed = slices.DeleteFunc(fixes(), func(fix string) bool { return !slices.Contains(allowed, fix) })
+	allowed = slices.DeleteFunc(allFixes(), func(fix string) bool { return !slices.Contains(allowed, fix) })
 	for i, fix := range list {
 		if here := at(path, i); fix != "" && d.sound(here) && !slices.Contains(allowed, fix) {
 			d.wrong(here, "%s is allowed on no target of this rule: %s", fix, oneOf(fix, allowed))
@@ -167,25 +182,31 @@ func (d *document) checkOperators(path string, list []string, operators []Operat
 	}
 }
 
-// checkAnyone looks for targets whose fixes wait for a yes that nobody may give.
+// checkAnyone looks for targets whose fixes wait for a yes that nobody may give: all of them in mode approve, those of class P in auto.
 func (d *document) checkAnyone(p *Policy, targets []target) {
 	for _, t := range targets {
 		mode := t.path + ".mode"
-		if t.Mode != Approve || !t.named || !t.allowed || !d.sound(mode, join("handlers", t.Handler)+".mode") {
+		if !Observe.stricter(t.Mode) || !t.named || !t.allowed || !d.sound(mode, join("handlers", t.Handler)+".mode") {
 			continue
 		}
-		if _, handler := p.edges(t.Handler); handler.stricter(t.Mode) {
+		if p.mode(t.Handler).stricter(t.Mode) {
 			continue // which is said already
 		}
 		var waiting []string
 		for _, fix := range t.Fixes {
-			if !slices.Contains(waiting, fix) && p.Approvers(t.Handler, t.Name, fix).Empty() {
+			waits := t.Mode == Approve || personal(fix)
+			if waits && !slices.Contains(waiting, fix) && p.Approvers(t.Handler, t.Name, fix).Empty() {
 				waiting = append(waiting, fix)
 			}
 		}
-		if len(waiting) > 0 {
+		switch {
+		case len(waiting) == 0:
+		case t.Mode == Approve:
 			d.wrong(mode, "nobody may approve %s on %s: name them under approvals.rules, or set mode: observe",
 				alternatives(waiting), quote(t.written))
+		default:
+			d.wrong(t.path+".fix.allow", "nobody may approve %s on %s, which waits for a yes in mode auto too: "+
+				"name people under approvals.rules, or take it out of allow", alternatives(waiting), quote(t.written))
 		}
 	}
 }

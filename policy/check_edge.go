@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 )
@@ -9,15 +8,7 @@ import (
 // checkRetryStorm looks at the handler's own settings, then at its edges.
 func (d *document) checkRetryStorm(r RetryStorm) {
 	const path = "handlers.retrystorm"
-	if d.has(path+".alerts") && len(r.Alerts) == 0 && d.sound(path+".alerts") {
-		d.wrong(path+".alerts", "is empty, so no alert would be answered: name one, take the key out for [RetryStorm], or set mode: off")
-	}
-	for i, name := range r.Alerts {
-		if here := at(path+".alerts", i); blank(name) && d.sound(here) {
-			d.wrong(here, "is empty: write an alertname, or take it out")
-		}
-	}
-	d.uniqueTexts(path+".alerts", r.Alerts)
+	d.checkAlerts(path+".alerts", r.Alerts, "[RetryStorm]")
 	d.checkThresholds(path+".thresholds", r.Thresholds)
 	edges := path + ".edges"
 	d.unique(edges, len(r.Edges), "", func(i int) string { return r.Edges[i].name() })
@@ -45,14 +36,10 @@ func (e Edge) name() string {
 
 // labels is the match as one text, or "" if it is not whole.
 func (e Edge) labels() string {
-	if len(e.Match) == 0 || e.name() == "" {
+	if e.name() == "" {
 		return ""
 	}
-	text, err := json.Marshal(e.Match) // sorts the keys
-	if err != nil {
-		return ""
-	}
-	return string(text)
+	return labels(e.Match)
 }
 
 // checkThresholds holds what two thresholds say about each other.
@@ -65,32 +52,18 @@ func (d *document) checkThresholds(path string, t StormThresholds) {
 		d.wrong(path+"."+key, "ratio (%g) must be more than ratio_healed (%g), or a storm would be over as it begins: raise ratio, or lower ratio_healed",
 			t.Ratio, t.RatioHealed)
 	}
-	if d.sound(path+".verify_within", path+".sample_every") && t.VerifyWithin < 2*t.SampleEvery {
-		key := "verify_within"
-		if !d.has(path + ".verify_within") {
-			key = "sample_every"
-		}
-		d.wrong(path+"."+key, "verify_within (%s) must be at least twice sample_every (%s), so that two looks tell what a fix did: raise the one, or lower the other",
-			t.VerifyWithin.short(), t.SampleEvery.short())
-	}
+	d.checkVerify(path, t.VerifyWithin, t.SampleEvery)
 }
 
 // checkEdge looks at one edge.
 func (d *document) checkEdge(path string, handler Mode, e Edge) {
-	if d.sound(path+".mode", "handlers.retrystorm.mode") && handler.stricter(e.Mode) {
-		d.wrong(path+".mode", "%s is looser than the handler's mode %s: an edge can only be stricter: write %s, or raise handlers.retrystorm.mode",
-			e.Mode, handler, alternatives(modes()[:slices.Index(modes(), string(handler))+1]))
-	}
+	d.checkMode(path+".mode", e.Mode, "handlers.retrystorm.mode", handler, "an edge")
 	match := path + ".match"
 	if d.has(match) && d.sound(match) && len(e.Match) == 0 {
 		d.wrong(match, "is empty, so every alert would be about this edge: name labels, or take the key out for {service: %s, edge: %s}",
 			d.at[path+".service"].text, d.at[path+".edge"].text)
 	}
-	for label, value := range e.Match {
-		if here := join(match, label); d.has(here) && d.sound(here) && blank(value) {
-			d.wrong(here, "is empty: write the value that the alert's label has")
-		}
-	}
+	d.checkLabels(match, e.Match)
 	d.checkProbe(path+".probe", e.Probe)
 	d.checkFix(path+".fix", e.Mode, e.Fix)
 }
@@ -125,7 +98,7 @@ func (d *document) checkFix(path string, mode Mode, f EdgeFix) {
 	d.checkLimit(path, f)
 	d.checkRamp(path+".ramp", f.Ramp)
 	if f.HTTP != nil {
-		d.checkHTTP(path, f)
+		d.checkEdgeHTTP(path, f)
 	}
 }
 

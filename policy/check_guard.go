@@ -14,7 +14,7 @@ func (d *document) checkGuard(p *Policy) {
 	g := p.Guard
 	d.checkStopFile(g.StopFile)
 	d.unique("guard.maintenance", len(g.Maintenance), ".name", func(i int) string { return g.Maintenance[i].Name })
-	known, all := d.domains(p.Handlers.RetryStorm.Edges)
+	known, all := d.domains(p)
 	for i, w := range g.Maintenance {
 		here := at("guard.maintenance", i)
 		d.checkWindow(here, w)
@@ -23,7 +23,7 @@ func (d *document) checkGuard(p *Policy) {
 		}
 	}
 	d.checkObserver(g.Observer)
-	d.checkWatchdog(g.Watchdog, p.Handlers.RetryStorm.Alerts)
+	d.checkWatchdog(g.Watchdog, p)
 	d.checkHeartbeat(g.Heartbeat)
 }
 
@@ -57,8 +57,8 @@ func (d *document) checkObserver(o Observer) {
 }
 
 // checkWatchdog holds that the alert that always fires is nobody's incident.
-func (d *document) checkWatchdog(w *Watchdog, alerts []string) {
-	const path, theirs = "guard.watchdog.alert", "handlers.retrystorm.alerts"
+func (d *document) checkWatchdog(w *Watchdog, p *Policy) {
+	const path = "guard.watchdog.alert"
 	switch {
 	case w == nil || !d.sound(path):
 		return
@@ -66,15 +66,18 @@ func (d *document) checkWatchdog(w *Watchdog, alerts []string) {
 		d.wrong(path, "is empty: write an alertname, or take the key out for Watchdog")
 		return
 	}
-	i := slices.Index(alerts, w.Alert)
-	if i < 0 || !d.sound(theirs) {
-		return
+	for _, handler := range handlerNames() {
+		theirs := join("handlers", handler) + ".alerts"
+		i := slices.Index(p.alerts(handler), w.Alert)
+		switch {
+		case i < 0 || !d.sound(theirs):
+		case d.has(path):
+			d.wrong(path, "is also one of %s, and it fires always: the incident would never end: name another alert", theirs)
+			return
+		default:
+			d.wrong(at(theirs, i), "is also guard.watchdog.alert (the default), and it fires always: the incident would never end: take it out")
+		}
 	}
-	if d.has(path) {
-		d.wrong(path, "is also one of %s, and it fires always: the incident would never end: name another alert", theirs)
-		return
-	}
-	d.wrong(at(theirs, i), "is also guard.watchdog.alert (the default), and it fires always: the incident would never end: take it out")
 }
 
 // checkHeartbeat looks at where we say that we live. The address is a secret: nothing of it is ever said.
@@ -101,22 +104,30 @@ type domains struct {
 }
 
 // domains collects the failure domains of all targets. It is false if one of them could not be read.
-func (d *document) domains(edges []Edge) (domains, bool) {
-	const path = "handlers.retrystorm.edges"
+func (d *document) domains(p *Policy) (domains, bool) {
 	known := domains{names: map[string]bool{}}
-	if !d.reached(path) {
-		return known, false
-	}
-	for i, e := range edges {
-		service, own := at(path, i)+".service", at(path, i)+".domain"
-		if !d.sound(service, own) {
+	for _, handler := range handlerNames() {
+		if !d.reached(targetsOf(handler)) {
 			return known, false
 		}
-		if e.Domain == "" || known.names[e.Domain] {
+	}
+	for _, t := range d.targets(p) {
+		from, name := t.path, ".service" // where the domain is written, or is taken from
+		if t.Handler != retryStorm {
+			c := d.known(t.Name, p)
+			if c.PostgresCluster == nil {
+				return known, false
+			}
+			from, name = c.path, ".cluster"
+		}
+		if !d.sound(from+name, from+".domain") {
+			return known, false
+		}
+		if t.Domain == "" || known.names[t.Domain] {
 			continue
 		}
-		known.names[e.Domain] = true
-		known.written = append(known.written, cmp.Or(d.at[own].text, d.at[service].text))
+		known.names[t.Domain] = true
+		known.written = append(known.written, cmp.Or(d.at[from+".domain"].text, d.at[from+name].text))
 	}
 	return known, true
 }

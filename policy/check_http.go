@@ -8,8 +8,8 @@ import (
 	"text/template/parse"
 )
 
-// checkHTTP looks at the admin endpoints of an edge. path is that of the fix.
-func (d *document) checkHTTP(path string, f EdgeFix) {
+// checkEdgeHTTP looks at the admin endpoints of an edge. path is that of the fix.
+func (d *document) checkEdgeHTTP(path string, f EdgeFix) {
 	controls := path + ".http.controls"
 	d.uniqueTexts(path+".http.instances", f.HTTP.Instances)
 	for _, fix := range f.Allow {
@@ -24,46 +24,52 @@ func (d *document) checkHTTP(path string, f EdgeFix) {
 		}
 	}
 	for _, fix := range slices.Sorted(maps.Keys(f.HTTP.Controls)) {
-		d.checkControl(join(controls, fix), f.HTTP.Controls[fix])
+		d.checkControl(join(controls, fix), f.HTTP.Controls[fix], edgeFields())
 	}
 }
 
-// checkControl looks at the commands of one fix, and at how its state is read back.
-func (d *document) checkControl(path string, c HTTPControl) {
-	d.checkRequest(path+".apply", c.Apply)
-	d.checkRequest(path+".revert", c.Revert)
+// checkControl looks at the commands of one fix, and at how its state is read back. fields are the values that its templates get.
+func (d *document) checkControl(path string, c HTTPControl, fields []string) {
+	d.checkRequest(path+".apply", c.Apply, fields)
+	d.checkRequest(path+".revert", c.Revert, fields)
 	if c.Adjust != nil {
-		d.checkRequest(path+".adjust", *c.Adjust)
+		d.checkRequest(path+".adjust", *c.Adjust, fields)
 	}
 	read := path + ".read"
-	d.checkPath(read+".path", c.Read.Path)
+	d.checkPath(read+".path", c.Read.Path, fields)
 	if c.Read.On == c.Read.Off && c.Read.On != "" && d.sound(read) {
 		d.wrong(read+".off", "is the same as on, so the state could not be told: write what is read when the change does not stand")
 	}
 }
 
 // checkRequest looks at the templates of one command.
-func (d *document) checkRequest(path string, r HTTPRequest) {
-	d.checkPath(path+".path", r.Path)
-	d.checkTemplate(path+".body", r.Body)
+func (d *document) checkRequest(path string, r HTTPRequest, fields []string) {
+	d.checkPath(path+".path", r.Path, fields)
+	d.checkTemplate(path+".body", r.Body, fields)
 }
 
 // checkPath looks at the template of a path, which must begin with "/" so that it joins every base URL alike.
-func (d *document) checkPath(path, text string) {
+func (d *document) checkPath(path, text string, fields []string) {
 	if !blank(text) && !strings.HasPrefix(text, "/") && d.sound(path) {
 		d.wrong(path, "must begin with '/', got %s", d.written(path))
 	}
-	d.checkTemplate(path, text)
+	d.checkTemplate(path, text, fields)
 }
 
-// templateFields are the values that a template can use.
-func templateFields() []string {
-	return []string{"Service", "Edge", "Action", "TTLSeconds", "Until", "Released", "Held", "Params"}
+// edgeFields are the values that the templates of an edge can use.
+func edgeFields() []string { return append([]string{"Service", "Edge"}, orderFields()...) }
+
+// nodeFields are the values that the templates of a node, or of an application's pool, of a cluster can use.
+func nodeFields() []string { return append([]string{"Cluster", "Node"}, orderFields()...) }
+
+// orderFields are those that say what is to be done.
+func orderFields() []string {
+	return []string{"Action", "TTLSeconds", "Until", "Released", "Held", "Params"}
 }
 
 // checkTemplate holds that a template can be read, and uses nothing that it will not get. It is not carried out: that could
 // take for ever.
-func (d *document) checkTemplate(path, text string) {
+func (d *document) checkTemplate(path, text string, fields []string) {
 	if text == "" || !d.sound(path) {
 		return
 	}
@@ -73,7 +79,7 @@ func (d *document) checkTemplate(path, text string) {
 		if i := strings.LastIndex(words, ": "); i >= 0 {
 			words = words[i+2:]
 		}
-		d.wrong(path, "is not a template (%s): write for example {{.Edge}}", quote(words))
+		d.wrong(path, "is not a template (%s): write for example {{.%s}}", quote(words), fields[1])
 		return
 	}
 	if t.Tree == nil || t.Root == nil {
@@ -83,8 +89,8 @@ func (d *document) checkTemplate(path, text string) {
 	fieldsUsed(t.Root, &used)
 	slices.Sort(used)
 	for _, name := range slices.Compact(used) {
-		if !slices.Contains(templateFields(), name) {
-			d.wrong(path, "uses .%s, which a template does not have: %s", name, oneOf(name, templateFields()))
+		if !slices.Contains(fields, name) {
+			d.wrong(path, "uses .%s, which a template does not have: %s", name, oneOf(name, fields))
 		}
 	}
 }

@@ -7,7 +7,7 @@ func EventKinds() []string {
 	return []string{
 		"opened", "alert", "observed", "decided", "refused", "intended", "issuing", "applied", "not_applied",
 		"in_doubt", "gave_up", "verified", "held", "adjusting", "adjusted", "regressed", "reverting", "reverted",
-		"not_ours", "revert_in_doubt", "escalated", "rung", "closed",
+		"spent", "not_ours", "revert_in_doubt", "escalated", "rung", "closed",
 		"asked", "approved", "denied", "expired", "voided", "acked", "overridden", "recalled",
 	}
 }

@@ -32,6 +32,11 @@ func (p *Policy) fill() {
 	for i := range storm.Edges {
 		storm.Edges[i].fill(storm.Mode)
 	}
+	for i := range p.Postgres {
+		p.Postgres[i].fill()
+	}
+	p.Handlers.ReplicationLag.fill()
+	p.Handlers.PoolExhaustion.fill()
 }
 
 // fill puts in the defaults that depend on where the bus is.

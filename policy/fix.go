@@ -1,12 +1,14 @@
 package policy
 
-import "time"
-
-// The bounds that no policy can pass: how long a change may stand altogether without a person's approval.
-const (
-	maxOpen  = 5 * time.Minute  // fix "open": nothing gets through
-	maxLimit = 10 * time.Minute // all others
+import (
+	"slices"
+	"time"
 )
+
+// maxOpen is how long the fix "open", by which nothing gets through, may stand altogether without a person's approval. No policy can
+// pass it, nor the bounds in the tags of limit: 10m for all other changes, 30m for a larger pool. A session that was ended has no limit:
+// how many may be is bounded instead (max_sessions).
+const maxOpen = 5 * time.Minute
 
 // The fixes of an edge.
 const (
@@ -17,6 +19,15 @@ const (
 
 // fixes are the names that allow and controls may use.
 func fixes() []string { return []string{fixOpen, fixRetryBudget, fixShed} }
+
+// allFixes are the names of the fixes of all handlers.
+func allFixes() []string { return slices.Concat(fixes(), lagFixes(), poolFixes()) }
+
+// personal says whether a fix waits for a person's yes in mode auto too, always or in some cases: it is of class P. Resuming a pause of
+// our own would not, but who paused is not known when the policy is read.
+func personal(fix string) bool {
+	return slices.Contains([]string{fixRestartStream, fixResumeReplay, fixResume}, fix)
+}
 
 // methods are the HTTP methods of a command.
 func methods() []string { return []string{"POST", "PUT", "PATCH", "DELETE"} }
@@ -58,7 +69,8 @@ type HTTPFix struct {
 }
 
 // HTTPControl is one thing that can be set and unset over HTTP. Path and Body are text/template with
-// .Service .Edge .Action .TTLSeconds .Until .Released .Held .Params; in Body every value is written as JSON.
+// .Service .Edge .Action .TTLSeconds .Until .Released .Held .Params; in Body every value is written as JSON. In a cluster there are
+// .Cluster and .Node in place of .Service and .Edge.
 type HTTPControl struct {
 	Apply  HTTPRequest `yaml:"apply"`
 	Revert HTTPRequest `yaml:"revert"`
@@ -74,7 +86,7 @@ type HTTPRequest struct {
 	// Method is POST, PUT, PATCH or DELETE, default POST.
 	Method string `yaml:"method" rule:"default=POST;method"`
 	// Path is joined to the instance's base URL. A template. Required.
-	Path string `yaml:"path" rule:"need=/v1/controls/breaker/{{.Edge}}"`
+	Path string `yaml:"path" rule:"need=/v1/controls/breaker"`
 	// Body is a template too. Empty: no body.
 	Body string `yaml:"body"`
 }
@@ -82,7 +94,7 @@ type HTTPRequest struct {
 // HTTPRead is how the state is read back, with GET. Without it nothing could be verified, so all but Action and Paused is required.
 type HTTPRead struct {
 	// Path is a template, as that of a command.
-	Path string `yaml:"path" rule:"need=/v1/controls/breaker/{{.Edge}}"`
+	Path string `yaml:"path" rule:"need=/v1/controls/breaker"`
 	// State is the gjson path of the value that says whether the change stands, On and Off what it reads then.
 	State string `yaml:"state" rule:"need=state"`
 	On    string `yaml:"on" rule:"need=open"`

@@ -54,7 +54,7 @@ func TestDefault(t *testing.T) {
 				SampleEvery: policy.Duration(5 * time.Second), ConfirmAfter: policy.Duration(5 * time.Second), VerifyWithin: policy.Duration(time.Minute),
 				HoldFor: policy.Duration(time.Minute), RampEvery: policy.Duration(30 * time.Second),
 			},
-		}},
+		}, ReplicationLag: defaultLag(), PoolExhaustion: defaultPool()},
 	}
 	if got := policy.Default(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

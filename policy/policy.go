@@ -11,8 +11,9 @@
 //
 // ${NAME} stands for an environment variable in every text of the file: addresses, URLs, names, labels and secrets.
 // Not in what is a language of its own, in which "$" may mean something else: the expressions and paths of probes, and
-// everything under controls (templates). Nor in closed sets (mode, allow, events, method, may, days,
-// handlers, fixes, severities) and in keys, so that the file alone says what is allowed. "$${" is a plain "${". A variable that is unset or empty is a problem.
+// everything under controls, drain and grow (templates). Nor in closed sets (mode, allow, events, method, may, days,
+// handlers, fixes, severities, sslmode) and in keys, so that the file alone says what is allowed. "$${" is a plain "${". A variable that is
+// unset or empty is a problem.
 //
 // # Files
 //
@@ -35,7 +36,13 @@
 //	others     a mapping may have the key "", which stands for all that it does not name
 //	each=K     the kind of text of a mapping's values; what stands beside it is that of its keys
 //	name url base nats file anchor email channel team app user usergroup mention  the kind of text
-//	mode fix event method day right handler severity  the same, of a closed set
+//	host       a host name, an IP address, or the folder of a socket; without a port
+//	haproxy    where HAProxy takes commands: the absolute path of a socket, or tcp://host:port
+//	server     a name in HAProxy's configuration: letters, digits, ".", "_", ":" and "-"
+//	slot       a replication slot: small letters, digits and "_"
+//	digits     digits alone
+//	mode event method day right handler severity sslmode  the same, of a closed set
+//	fix lagfix poolfix anyfix  a fix of an edge, of a lagging standby, of an exhausted pool, of any of them
 package policy
 
 import "slices"
@@ -50,7 +57,9 @@ type Policy struct {
 	Limits        Limits         `yaml:"limits"`
 	Guard         Guard          `yaml:"guard"`
 	Approvals     Approvals      `yaml:"approvals"`
-	Handlers      Handlers       `yaml:"handlers"`
+	// Postgres are the clusters that handlers name.
+	Postgres []PostgresCluster `yaml:"postgres"`
+	Handlers Handlers          `yaml:"handlers"`
 }
 
 // Bus is where events are kept. With URL empty, JetStream runs inside of this process.

@@ -4,7 +4,9 @@ import "reflect"
 
 // Handlers holds one section for each failure family.
 type Handlers struct {
-	RetryStorm RetryStorm `yaml:"retrystorm"`
+	RetryStorm     RetryStorm     `yaml:"retrystorm"`
+	ReplicationLag ReplicationLag `yaml:"replicationlag"`
+	PoolExhaustion PoolExhaustion `yaml:"poolexhaustion"`
 }
 
 // retryStorm is the name of the handler that [RetryStorm] is the policy of.

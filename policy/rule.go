@@ -93,6 +93,14 @@ func choices(is string) []string {
 		return modes()
 	case "fix":
 		return fixes()
+	case "lagfix":
+		return lagFixes()
+	case "poolfix":
+		return poolFixes()
+	case "anyfix":
+		return allFixes()
+	case "sslmode":
+		return sslModes()
 	case "event":
 		return EventKinds()
 	case "method":

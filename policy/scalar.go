@@ -225,6 +225,9 @@ func (d *document) kind(v reflect.Value, s spot) string {
 		v.SetString(path)
 		return said
 	}
+	if said := placeProblem(s.rule.is, v.String(), d.at[s.path].text); said != "" {
+		return said
+	}
 	return idProblem(s.rule.is, v.String(), d.at[s.path].text)
 }
 

@@ -18,6 +18,11 @@ const (
 	clockPattern    = `^([01][0-9]|2[0-3]):[0-5][0-9]$`
 	anchorPattern   = `^(https?://\S+|[^\s/@]+:[0-9]+|\S*\$\{\S*)$`
 	emailPattern    = `^(\S+@\S+|\S*\$\{\S*)$`
+	hostPattern     = `^(/.*|[A-Za-z0-9._:%-]+|\S*\$\{\S*)$`
+	haproxyPattern  = `^(/.*|tcp://\S+:[0-9]+|\S*\$\{\S*)$`
+	serverPattern   = `^([A-Za-z0-9._:-]+|\S*\$\{\S*)$`
+	slotPattern     = `^([a-z0-9_]*|\S*\$\{\S*)$`
+	digitsPattern   = `^([0-9]*|\S*\$\{\S*)$`
 	namePattern     = `^([A-Za-z0-9_-]|\$\{[A-Za-z_][A-Za-z0-9_]*\})+$`
 )
 
@@ -131,17 +136,35 @@ func (r rule) constrain(s *jsonschema.Schema, t reflect.Type) {
 	if known := choices(r.is); known != nil {
 		s.Enum = anys(known)
 	}
-	switch r.is {
-	case "name":
-		s.Pattern = namePattern
-	case "anchor":
-		s.Pattern = anchorPattern
-	case "email":
-		s.Pattern = emailPattern
+	if p := patternOf(r.is); p != "" {
+		s.Pattern = p
 	}
 	if _, letters := slackID(r.is); letters != "" {
 		s.Pattern = `^([` + letters + `][A-Z0-9]{2,40}|\S*\$\{\S*)$`
 	}
+}
+
+// patternOf is the pattern of a kind of text, or "".
+func patternOf(kind string) string {
+	switch kind {
+	case "name":
+		return namePattern
+	case "anchor":
+		return anchorPattern
+	case "email":
+		return emailPattern
+	case "host":
+		return hostPattern
+	case "haproxy":
+		return haproxyPattern
+	case "server":
+		return serverPattern
+	case "slot":
+		return slotPattern
+	case "digits":
+		return digitsPattern
+	}
+	return ""
 }
 
 // anys is a list as the schema's type wants it.

@@ -78,11 +78,7 @@ func validate(t *testing.T, s *jsonschema.Schema, text []byte) error {
 func TestSchema(t *testing.T) {
 	t.Parallel()
 	s := schema(t)
-	small, err := os.ReadFile("../deploy/examples/firebreak.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string][]byte{"example": policy.Example(), "small": small,
+	cases := map[string][]byte{"example": policy.Example(),
 		"size":    []byte("bus: {max_bytes: 1024}"),
 		"moments": []byte("guard: {maintenance: [{name: a, from: 2026-12-24T18:00:00Z, until: \"2026-12-24T18:00:00.5+01:00\"}]}"),
 		"times":   []byte("guard: {maintenance: [{name: a, at: \"23:59\", for: 1h, days: [mon, sun], handlers: [retrystorm]}]}"),
@@ -92,7 +88,22 @@ func TestSchema(t *testing.T) {
 		"approvals": []byte("approvals: {expire: 5m, rules: [{handlers: [retrystorm], targets: [a/b], fixes: [open], " +
 			"slack_users: [U12, \"${WHO}\"], slack_groups: [S12], emails: [a@b.example, \"${WHO}\"], operators: [alice]}]}"),
 		"anchors": []byte("guard: {observer: {anchors: [\"a:1\", \"[::1]:53\", \"https://a/b\", \"${HOST}:53\"]}, watchdog: {}}"),
-	} {
+		"cluster": []byte("postgres: [{cluster: a, system_identifier: \"${ID}\", connect: {sslmode: require, probe: {user: u}}, " +
+			"nodes: [{node: n, host: \"::1\", slot: \"\"}, {node: m, host: \"${HOST}\", slot: s_1}, {node: o, host: /run/postgresql}], " +
+			"reads: {haproxy: {address: \"tcp://a:1\", backend: \"b:1\", servers: {n: \"${HOST}\"}}}, " +
+			"pgbouncers: [{pgbouncer: b, host: h.example, stats: {user: s}}]}]"),
+		"clusters": []byte("approvals: {rules: [{fixes: [drain, open, resume]}]}\nhandlers: {replicationlag: {clusters: [{cluster: a, fix: {allow: [drain]}}]}, " +
+			"poolexhaustion: {clusters: [{cluster: \"${NAME}\", fix: {allow: [resume]}, " +
+			"apps: [{app: a, prometheus: {url: \"http://p\", waiting: w, busy: b, size: s}}]}]}}"),
+	}
+	for _, file := range smallExamples(t) {
+		small, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cases[file] = small
+	}
+	for name, text := range cases {
 		if err := validate(t, s, text); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -117,6 +128,17 @@ func TestSchema(t *testing.T) {
 		"outcomes: {escalation: {high: [{to: [slack], mention: C12}]}}", "approvals: {rules: [{fixes: [opne]}]}",
 		"approvals: {rules: [{slack_users: [alice]}]}", "approvals: {rules: [{slack_groups: [U12]}]}", "approvals: {rules: [{emails: [alice]}]}",
 		"approvals: {rules: [{handlers: [storm]}]}", "approvals: {expire: 10}",
+		"postgres: [{}]", "postgres: [{cluster: a, connect: {probe: {user: u}}, nodes: []}]",
+		"postgres: [{cluster: a, system_identifier: a, connect: {probe: {user: u}}, nodes: [{node: n, host: h}]}]",
+		"postgres: [{cluster: a, connect: {sslmode: prefer, probe: {user: u}}, nodes: [{node: n, host: h}]}]",
+		"postgres: [{cluster: a, connect: {probe: {user: u}}, nodes: [{node: n, host: \"a b\"}]}]",
+		"postgres: [{cluster: a, connect: {probe: {user: u}}, nodes: [{node: n, host: h, slot: S}]}]",
+		"postgres: [{cluster: a, connect: {probe: {user: u}}, nodes: [{node: n, host: h}], reads: {haproxy: {address: a, backend: b}}}]",
+		"postgres: [{cluster: a, connect: {probe: {user: u}}, nodes: [{node: n, host: h}], reads: {haproxy: {address: /a, backend: b c}}}]",
+		"postgres: [{cluster: a, connect: {probe: {user: u}}, nodes: [{node: n, host: h}], reads: {haproxy: {address: /a, backend: b, servers: {n: a/b}}}}]",
+		"postgres: [{cluster: a, connect: {probe: {user: u}}, nodes: [{node: n, host: h}], patroni: {urls: []}}]",
+		"handlers: {replicationlag: {clusters: [{cluster: a, fix: {allow: [open]}}]}}", "handlers: {replicationlag: {clusters: [{}]}}",
+		"handlers: {poolexhaustion: {clusters: [{cluster: a, fix: {allow: [drain]}}]}}", "handlers: {poolexhaustion: {thresholds: {headroom: 1}}}",
 	} {
 		if err := validate(t, s, []byte(text)); err == nil {
 			t.Errorf("%s: is valid, want it refused", text)
@@ -175,9 +197,15 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatalf("example:\n%v", err)
 	}
-	for _, e := range p.Handlers.RetryStorm.Edges {
-		if e.Mode == policy.Auto {
-			t.Errorf("edge %s/%s: acts", e.Service, e.Edge)
+	targets := p.Targets()
+	for _, handler := range []string{"retrystorm", "replicationlag", "poolexhaustion"} {
+		if !slices.ContainsFunc(targets, func(t policy.TargetName) bool { return t.Handler == handler && len(t.Fixes) > 0 }) {
+			t.Errorf("%s: got no target with a fix, want one", handler)
+		}
+	}
+	for _, target := range targets {
+		if target.Mode != policy.Observe {
+			t.Errorf("%s %s: got mode %s, want it observed", target.Handler, target.Name, target.Mode)
 		}
 	}
 	text := regexp.MustCompile(`(?m)^( *)#([a-z_]+:( |$))`).ReplaceAll(policy.Example(), []byte("$1$2"))
@@ -233,15 +261,43 @@ func wantKeys(t *testing.T, typ reflect.Type, path string, seen map[string]bool)
 	}
 }
 
-// TestSmallExample: the policy to begin with has no problem.
-func TestSmallExample(t *testing.T) {
-	t.Parallel()
-	p, err := policy.Load(filepath.FromSlash("../deploy/examples/firebreak.yaml"), anyEnv)
-	if err != nil {
-		t.Fatalf("small example:\n%v", err)
+// smallExamples are the policies to begin with.
+func smallExamples(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.FromSlash("../deploy/examples/*.yaml"))
+	if err != nil || len(files) < 2 {
+		t.Fatalf("list examples: %v, %d files", err, len(files))
 	}
-	if p.Handlers.RetryStorm.Mode != policy.Observe || len(p.Handlers.RetryStorm.Edges) != 1 {
-		t.Errorf("got %+v, want one edge that is observed", p.Handlers.RetryStorm)
+	return files
+}
+
+// TestSmallExamples: the policies to begin with have no problem, have a target, and change nothing. What is commented out in them has no
+// problem either.
+func TestSmallExamples(t *testing.T) {
+	t.Parallel()
+	for _, file := range smallExamples(t) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, text := range map[string][]byte{
+			"as it is": text, "whole": regexp.MustCompile(`(?m)^( *)#([a-z_]+:( |$))`).ReplaceAll(text, []byte("$1$2")),
+		} {
+			p, err := policy.Parse(file, text, anyEnv)
+			if err != nil {
+				t.Errorf("%s, %s:\n%v", file, what, err)
+				continue
+			}
+			targets := p.Targets()
+			if len(targets) == 0 {
+				t.Errorf("%s, %s: got no targets", file, what)
+			}
+			for _, target := range targets {
+				if target.Mode != policy.Observe {
+					t.Errorf("%s, %s: %s %s: got mode %s, want it observed", file, what, target.Handler, target.Name, target.Mode)
+				}
+			}
+		}
 	}
 }
 

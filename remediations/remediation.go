@@ -27,13 +27,18 @@ const (
 type Step struct {
 	// Remediation names the folder that knows how, e.g. "breaker".
 	Remediation string `json:"remediation"`
-	// Service and Edge are what is changed: the calls of Service to Edge.
-	Service string `json:"service"`
-	Edge    string `json:"edge"`
+	// What is changed is either the calls of Service to Edge, or Node of Cluster; see [Step.Place].
+	Service string `json:"service,omitempty"`
+	Edge    string `json:"edge,omitempty"`
+	Cluster string `json:"cluster,omitempty"`
+	Node    string `json:"node,omitempty"`
 	// Fix is the kind of change, in the remediation's own closed set, e.g. "open" or "retry_budget".
 	Fix string `json:"fix"`
 	// Params are the fix's own settings, e.g. {"budget_percent":10}.
 	Params json.RawMessage `json:"params,omitempty"`
+	// Once says that the change happens and is over (see Bounds.Once, which must say the same): TTL and Limit then only bound how
+	// long its effect is looked for.
+	Once bool `json:"once,omitempty"`
 	// TTL is how long the change may stand without being renewed. It is whole seconds, at least one.
 	TTL policy.Duration `json:"ttl"`
 	// Limit is how long it may stand altogether, renewals included, counted from when it was intended.
@@ -45,6 +50,27 @@ type Step struct {
 	Ramp []int `json:"ramp,omitempty"`
 	// Reason is what people read at the target.
 	Reason string `json:"reason"`
+}
+
+// Place is what the step changes, in one name as the policy permits it: checkout/payments for the calls of checkout to payments,
+// orders/pg2 for the node pg2 of the cluster orders. A step that names both, or half of one, has none.
+func (s Step) Place() string {
+	edge, node := s.Service != "" && s.Edge != "", s.Cluster != "" && s.Node != ""
+	switch {
+	case edge && s.Cluster == "" && s.Node == "":
+		return s.Service + "/" + s.Edge
+	case node && s.Service == "" && s.Edge == "":
+		return s.Cluster + "/" + s.Node
+	}
+	return ""
+}
+
+// Words say what the step changes, and for how long: "open on checkout/payments for at most 5m0s".
+func (s Step) Words() string {
+	if s.Once {
+		return s.Fix + " on " + s.Place() + ", once"
+	}
+	return s.Fix + " on " + s.Place() + " for at most " + s.Limit.String()
 }
 
 // Order is a step on its way to the target: who orders it, and until when it may still be carried out.
@@ -80,9 +106,11 @@ const (
 	Ours    State = "ours"    // exactly this action's change stands there
 	Foreign State = "foreign" // somebody else's change stands there
 	Unknown State = "unknown" // the target could not tell us
+	// Satisfied is for changes that happen once: what the change wants is so, and the target cannot say by whom.
+	Satisfied State = "satisfied"
 )
 
-// Presence is what a look at the target told. Only Absent is proof that nothing of ours is there.
+// Presence is what a look at the target told. Only Absent is proof that nothing of ours is there, or happened there.
 type Presence struct {
 	State State `json:"state"`
 	// Revision is the target's own version of what it holds, where it has one.
@@ -123,6 +151,8 @@ type Bounds struct {
 	ExpiresItself bool
 	// Adjusts says that the change can be renewed and be given back share by share: the remediation is an [Adjuster] for it.
 	Adjusts bool
+	// Once says that the change happens and is over, such as ending a session: nothing of it stands, and nothing is taken back.
+	Once bool
 	// Never says in words what it will not touch, for people.
 	Never []string
 }

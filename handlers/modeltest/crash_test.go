@@ -3,6 +3,7 @@ package modeltest
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -295,22 +296,34 @@ func (m *table) add(point string, s story, w *world) {
 	m.cells[point][name].add(w)
 }
 
-// fill harms a story at each of its interactions.
+// fill harms a story at each of its interactions. Seeds differ in how many those are: it ends when none has any more.
 func (m *table) fill(t *testing.T, metrics *handlers.Metrics, s story, h harm) {
 	t.Helper()
-	for k, more := 0, true; more && !t.Failed(); k += thinned {
-		more = false
-		for seed := uint64(1); seed <= matrixSeeds; seed++ {
+	for k, idle := 0, 0; idle < matrixSeeds && !t.Failed(); k += thinned {
+		idle++
+		for _, seed := range seedsAt(k / thinned) {
 			w, point := s.run(t, metrics, seed, h, k)
 			if w.broken != "" {
 				t.Errorf("%s in story %q on kind %s, seed %d, at interaction %d (%s): %s", h, s.name, s.kind, seed, k, point, w.broken)
 			}
 			if point != "" {
-				more = true
+				idle = 0
 				m.add(point, s, w)
 			}
 		}
 	}
+}
+
+// seedsAt are the seeds that are tried at the n-th interaction: all of them in a long run, else one of them in turn.
+func seedsAt(n int) []uint64 {
+	if os.Getenv("FIREBREAK_LONG") == "" {
+		return []uint64{uint64(1 + n%matrixSeeds)}
+	}
+	var all []uint64
+	for seed := range matrixSeeds {
+		all = append(all, uint64(1+seed))
+	}
+	return all
 }
 
 // Wherever a replica dies, and wherever it stands still for longer than its claims, deadlines and leases, in whatever story: nothing is lost,
@@ -337,7 +350,7 @@ func TestCrashPoints(t *testing.T) {
 	}
 }
 
-// matrixSeeds is how many ways of taking turns each crash point is tried with.
+// matrixSeeds is how many ways of taking turns there are to try the crash points with.
 const matrixSeeds = 2
 
 func matrix(h harm, cells map[string]map[string]*cell) string {

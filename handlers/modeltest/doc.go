@@ -8,7 +8,7 @@
 //
 //	FIREBREAK_SEED=7    runs one episode
 //	FIREBREAK_STEPS=812 ends its schedule there (then everything is healed)
-//	FIREBREAK_LONG=1    runs ten times as many steps
+//	FIREBREAK_LONG=1    runs ten times as many steps, and harms at each interaction with every seed
 //
 // # The targets
 //

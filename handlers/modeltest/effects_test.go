@@ -207,7 +207,7 @@ func (w *world) decideAgain(st *incidents.State, n int, now time.Time) incidents
 		}
 		c.Before = append(c.Before, look)
 	}
-	c.Before = c.Before[max(0, len(c.Before)-20):]
+	c.Before = c.Before[max(0, len(c.Before)-120):]
 	if len(c.Before) == 0 {
 		return incidents.Decision{}
 	}

@@ -81,7 +81,7 @@ func (w *world) start(slot int) *replica {
 	fam := &family{w: w, rep: r}
 	cfg := handlers.Config{Handlers: []*handlers.Bound{handlers.Bind(fam)}, Remediations: map[string]remediations.Remediation{},
 		Ledger: book, Gate: &gate{w: w, rep: r, guard: g}, Limits: w.limits, Metrics: w.metrics, Log: zerolog.Nop(), Now: r.now,
-		Approvals: approvers{}, Permits: func(_, target, _, _, _ string) bool {
+		Approvals: approvers{}, Permits: func(_, target, _, _ string) bool {
 			ok := !w.targets[target].forbidden
 			w.current.permitted = ok
 			return ok

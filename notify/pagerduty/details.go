@@ -83,11 +83,14 @@ func planWords(st *incidents.State) string {
 	switch f := st.Fix(); {
 	case f != nil:
 		o := f.Order
-		return plain(fmt.Sprintf("%s on %s → %s, at most %s, ends by itself after %s; action %s, plan %.12s",
-			o.Fix, o.Service, o.Edge, o.Limit, o.TTL, o.Action, o.Plan), maxLine)
+		if o.Once {
+			return plain(fmt.Sprintf("%s; action %s, plan %.12s", o.Words(), o.Action, o.Plan), maxLine)
+		}
+		return plain(fmt.Sprintf("%s on %s, at most %s, ends by itself after %s; action %s, plan %.12s",
+			o.Fix, o.Place(), o.Limit, o.TTL, o.Action, o.Plan), maxLine)
 	case st.Decision != nil && st.Decision.Step != nil:
 		s := st.Decision.Step
-		return plain(fmt.Sprintf("%s on %s → %s, at most %s, was not made; plan %.12s", s.Fix, s.Service, s.Edge, s.Limit, st.Plan), maxLine)
+		return plain(fmt.Sprintf("%s was not made; plan %.12s", s.Words(), st.Plan), maxLine)
 	}
 	return ""
 }

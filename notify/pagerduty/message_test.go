@@ -170,7 +170,7 @@ func TestDetails(t *testing.T) {
 	d := configured(t).details(what, maxLines)
 	want := details{Incident: what.outcome.Incident.String(), Event: "worse: checkout", ID: "x-1-0", Now: "standing, the alert fires", Alert: "checkout",
 		Handler: "retrystorm", Target: "checkout", Cause: "checkout", Why: "checkout", Judgement: "worse: checkout",
-		Plan:   "open on checkout → checkout, at most 10m0s, ends by itself after 1m0s; action a, plan",
+		Plan:   "open on checkout/checkout, at most 10m0s, ends by itself after 1m0s; action a, plan",
 		Before: []string{"checkout = 1.5 checkout: checkout"}, After: []string{"checkout = 1.5 checkout: checkout"},
 		Refusals: []string{"03:01:10Z refused: ineffective_chain: fixed 4 times in an hour"}}
 	if len(d.Timeline) != 6 || d.Timeline[5] != "03:01:10Z refused: ineffective_chain: fixed 4 times in an hour" || len(d.Labels) != 4 {

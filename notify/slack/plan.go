@@ -28,20 +28,11 @@ func planWords(st *incidents.State) string {
 	default:
 		return ""
 	}
-	lines := []string{fmt.Sprintf("%s on %s → %s", d.Step.Fix, d.Step.Service, d.Step.Edge)}
+	lines := []string{d.Step.Fix + " on " + d.Step.Place()}
 	if params := compact(d.Step.Params); params != "" {
 		lines = append(lines, "Settings: "+short(params))
 	}
-	lines = append(lines, fmt.Sprintf("At most %s altogether; it ends by itself when it is not renewed for %s", d.Step.Limit, d.Step.TTL))
-	undo := "Undone as soon as the alert resolves, or when it does not help"
-	if len(d.Step.Ramp) > 0 {
-		shares := make([]string, len(d.Step.Ramp))
-		for i, share := range d.Step.Ramp {
-			shares[i] = fmt.Sprintf("%d %%", share)
-		}
-		undo += "; calls are given back in steps: " + strings.Join(shares, ", ") + ", all"
-	}
-	lines = append(lines, undo)
+	lines = append(lines, ending(d)...)
 	if v := d.Verify; v != nil && v.Within > 0 {
 		lines = append(lines, fmt.Sprintf("Expected: the symptom gets better within %s; looked at every %s", v.Within, v.Every))
 	}
@@ -52,6 +43,26 @@ func planWords(st *incidents.State) string {
 		lines = append(lines, fmt.Sprintf("Plan %.12s", hash))
 	}
 	return strings.Join(lines, "\n")
+}
+
+// ending says how long a change stands, and how it ends.
+func ending(d incidents.Decision) []string {
+	s := d.Step
+	if s.Once {
+		return []string{"Done once: it cannot be taken back"}
+	}
+	undo := "Undone as soon as the alert resolves, or when it does not help"
+	if d.Verify != nil && d.Verify.UntilHealed {
+		return []string{fmt.Sprintf("Undone when the fault has been gone for a while, after %s at the latest, or when it does not help", s.Limit)}
+	}
+	if len(s.Ramp) > 0 {
+		shares := make([]string, len(s.Ramp))
+		for i, share := range s.Ramp {
+			shares[i] = fmt.Sprintf("%d %%", share)
+		}
+		undo += "; calls are given back in steps: " + strings.Join(shares, ", ") + ", all"
+	}
+	return []string{fmt.Sprintf("At most %s altogether; it ends by itself when it is not renewed for %s", s.Limit, s.TTL), undo}
 }
 
 // compact is JSON on one line, "" if it says nothing.

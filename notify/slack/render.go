@@ -146,7 +146,7 @@ func buttons(st *incidents.State) slackgo.Block {
 	button := func(action, text string) *slackgo.ButtonBlockElement {
 		return slackgo.NewButtonBlockElement(action, value, plain(text, 75))
 	}
-	what := fmt.Sprintf("%s on %s → %s, for at most %s. Plan %.12s.", a.Step.Fix, a.Step.Service, a.Step.Edge, a.Step.Limit, a.Plan)
+	what := fmt.Sprintf("%s. Plan %.12s.", a.Step.Words(), a.Plan)
 	sure := slackgo.NewConfirmationBlockObject(plain("Approve this plan?", 100), plain(what, 300), plain("Approve", 30), plain("Back", 30))
 	return slackgo.NewActionBlock(blockAnswer, button(actionApprove, "Approve").WithStyle(slackgo.StylePrimary).WithConfirm(sure),
 		button(actionDeny, "Deny").WithStyle(slackgo.StyleDanger), button(actionPlan, "Show plan"))

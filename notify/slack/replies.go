@@ -12,7 +12,7 @@ import (
 // numbers of the last one are shown with the next event that is.
 func Kinds() []incidents.Kind {
 	return []incidents.Kind{incidents.Opened, incidents.Refused, incidents.Intended, incidents.Applied, incidents.NotApplied, incidents.InDoubt,
-		incidents.GaveUp, incidents.Verified, incidents.Held, incidents.Adjusted, incidents.Regressed, incidents.Reverting, incidents.Reverted,
+		incidents.GaveUp, incidents.Verified, incidents.Held, incidents.Adjusted, incidents.Regressed, incidents.Reverting, incidents.Reverted, incidents.Spent,
 		incidents.NotOurs, incidents.RevertInDoubt, incidents.Escalated, incidents.Rung, incidents.Asked, incidents.Approved, incidents.Denied,
 		incidents.Expired, incidents.Voided, incidents.Acked, incidents.Overridden, incidents.Recalled, incidents.Closed}
 }

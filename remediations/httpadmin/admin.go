@@ -17,11 +17,17 @@ import (
 const (
 	// Name is what a [remediations.Step] calls this remediation.
 	Name = "httpadmin"
-	// MaxOpen is the longest that an edge may be held open, renewals included; MaxLimit that of the other fixes.
+	// MaxOpen is the longest that an edge may be held open, renewals included, MaxGrown that a pool may be larger; MaxLimit is that of the
+	// other fixes.
 	MaxOpen  = 5 * time.Minute
+	MaxGrown = 30 * time.Minute
 	MaxLimit = 10 * time.Minute
 
-	fixOpen = "open"
+	fixOpen   = "open"
+	fixBudget = "retry_budget"
+	fixShed   = "shed"
+	fixDrain  = "drain"
+	fixGrow   = "grow_pool"
 	// defaultTimeout bounds one command of an order that names no timeout.
 	defaultTimeout = 5 * time.Second
 )
@@ -31,25 +37,27 @@ var ErrCannotAdjust = fmt.Errorf("%w: this control cannot be adjusted", remediat
 
 // Config is which endpoints there are.
 type Config struct {
-	// Targets are the endpoints of each edge by "<service>/<edge>".
-	Targets map[string]policy.HTTPFix
+	// Edges are the endpoints of each edge by "<service>/<edge>", Nodes those of each node or pool of a cluster by "<cluster>/<node>".
+	// No name is in both.
+	Edges, Nodes map[string]policy.HTTPFix
 	// Client sends the commands. Nil: one with the defaults. Its CheckRedirect is not used: redirects are not followed.
 	Client *http.Client
 }
 
-// Admin knows the endpoints of all edges.
+// Admin knows the endpoints of all edges and nodes.
 type Admin struct {
-	targets map[string]*target
+	targets map[string]*target // by the place of a step
 }
 
-// target is one edge.
+// target is one edge or node.
 type target struct {
-	service, edge string
-	instances     []instance
-	controls      map[string]control
-	bearer        policy.Secret
-	bearerFile    string
-	client        *http.Client
+	// where names it and nothing else.
+	where      remediations.Step
+	instances  []instance
+	controls   map[string]control
+	bearer     policy.Secret
+	bearerFile string
+	client     *http.Client
 }
 
 // instance is one copy of the service. Its name is its URL without credentials.
@@ -67,13 +75,22 @@ func New(cfg Config) (*Admin, error) {
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	a := &Admin{targets: map[string]*target{}}
 	var problems []error
-	for name, fix := range cfg.Targets {
-		t, err := newTarget(name, fix, &client)
+	add := func(name string, fix policy.HTTPFix, where func(group, one string) remediations.Step) {
+		t, err := newTarget(name, fix, where, &client)
+		if _, twice := a.targets[name]; twice {
+			err = errors.New("is an edge and a node")
+		}
 		if err != nil {
 			problems = append(problems, fmt.Errorf("read endpoints of %s: %w", name, err))
-			continue
+			return
 		}
 		a.targets[name] = t
+	}
+	for name, fix := range cfg.Edges {
+		add(name, fix, func(service, edge string) remediations.Step { return remediations.Step{Service: service, Edge: edge} })
+	}
+	for name, fix := range cfg.Nodes {
+		add(name, fix, func(cluster, node string) remediations.Step { return remediations.Step{Cluster: cluster, Node: node} })
 	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
@@ -81,10 +98,10 @@ func New(cfg Config) (*Admin, error) {
 	return a, nil
 }
 
-func newTarget(name string, fix policy.HTTPFix, client *http.Client) (*target, error) {
-	service, edge, ok := strings.Cut(name, "/")
-	if !ok || !plain(service) || !plain(edge) {
-		return nil, errors.New(`name is not "<service>/<edge>"`)
+func newTarget(name string, fix policy.HTTPFix, where func(group, one string) remediations.Step, client *http.Client) (*target, error) {
+	group, one, ok := strings.Cut(name, "/")
+	if !ok || !plain(group) || !plain(one) {
+		return nil, errors.New(`name is not "<service>/<edge>" or "<cluster>/<node>"`)
 	}
 	if len(fix.Instances) == 0 {
 		return nil, errors.New("no instances")
@@ -92,7 +109,7 @@ func newTarget(name string, fix policy.HTTPFix, client *http.Client) (*target, e
 	if len(fix.Controls) == 0 {
 		return nil, errors.New("no controls")
 	}
-	t := &target{service: service, edge: edge, controls: map[string]control{}, bearer: fix.BearerToken,
+	t := &target{where: where(group, one), controls: map[string]control{}, bearer: fix.BearerToken,
 		bearerFile: fix.BearerTokenFile, client: client}
 	for _, raw := range fix.Instances {
 		i, err := newInstance(raw)

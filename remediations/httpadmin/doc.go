@@ -12,7 +12,7 @@
 //
 // # Templates
 //
-// Path and body are text/template with .Service .Edge .Action .TTLSeconds .Until .Released .Held .Params; an unknown name is
+// Path and body are text/template with .Service .Edge .Cluster .Node .Action .TTLSeconds .Until .Released .Held .Params; an unknown name is
 // an error. Released is the share of calls in percent that the change leaves alone, Held is the rest to hundred. In a body
 // every value is written as JSON, quotes included, and the body must be JSON; in a path every value is escaped.
 //

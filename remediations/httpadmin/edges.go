@@ -12,7 +12,7 @@ var (
 	_ remediations.Adjuster    = (*Admin)(nil)
 )
 
-// Bounds are those of one fix on one edge, as its control says. An edge without endpoints has none: nothing is within them.
+// Bounds are those of one fix at one place, as its control says. A place without endpoints has none: nothing is within them.
 func (a *Admin) Bounds(s remediations.Step) remediations.Bounds {
 	t, err := a.target(s)
 	if err != nil {
@@ -21,7 +21,7 @@ func (a *Admin) Bounds(s remediations.Step) remediations.Bounds {
 	return t.bounds(s.Fix)
 }
 
-// Check reads the instances of the order's edge.
+// Check reads the instances of the order's place.
 func (a *Admin) Check(ctx context.Context, o remediations.Order) (remediations.Presence, error) {
 	t, err := a.target(o.Step)
 	if err != nil {
@@ -30,7 +30,7 @@ func (a *Admin) Check(ctx context.Context, o remediations.Order) (remediations.P
 	return t.Check(ctx, o)
 }
 
-// Apply makes the change on the order's edge.
+// Apply makes the change on the order's place.
 func (a *Admin) Apply(ctx context.Context, o remediations.Order) (remediations.Receipt, error) {
 	t, err := a.target(o.Step)
 	if err != nil {
@@ -39,7 +39,7 @@ func (a *Admin) Apply(ctx context.Context, o remediations.Order) (remediations.R
 	return t.Apply(ctx, o)
 }
 
-// Revert takes the change back on the order's edge.
+// Revert takes the change back on the order's place.
 func (a *Admin) Revert(ctx context.Context, o remediations.Order, r remediations.Receipt) error {
 	t, err := a.target(o.Step)
 	if err != nil {
@@ -48,7 +48,7 @@ func (a *Admin) Revert(ctx context.Context, o remediations.Order, r remediations
 	return t.Revert(ctx, o, r)
 }
 
-// Adjust renews the change on the order's edge, or gives calls back. [ErrCannotAdjust] if its control has no request for that.
+// Adjust renews the change on the order's place, or gives calls back. [ErrCannotAdjust] if its control has no request for that.
 func (a *Admin) Adjust(ctx context.Context, o remediations.Order, r remediations.Receipt) (remediations.Receipt, error) {
 	t, err := a.target(o.Step)
 	if err != nil {
@@ -58,9 +58,9 @@ func (a *Admin) Adjust(ctx context.Context, o remediations.Order, r remediations
 }
 
 func (a *Admin) target(s remediations.Step) (*target, error) {
-	t, known := a.targets[s.Service+"/"+s.Edge]
-	if !known {
-		return nil, fmt.Errorf("find endpoints of %s/%s: %w: there are none", s.Service, s.Edge, remediations.ErrRefused)
+	t, known := a.targets[s.Place()]
+	if !known || t.where.Cluster != s.Cluster || t.where.Service != s.Service {
+		return nil, fmt.Errorf("find endpoints of %q: %w: there are none", s.Place(), remediations.ErrRefused)
 	}
 	return t, nil
 }

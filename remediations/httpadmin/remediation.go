@@ -11,17 +11,20 @@ import (
 	"github.com/firebreak-sre/firebreak/remediations"
 )
 
-// bounds are class A, and up to ten minutes; five for open. Whether the change ends by itself, and whether it can be adjusted, is
+// bounds are class A, and up to ten minutes; five for open, thirty for a larger pool. Whether the change ends by itself, and whether it can be adjusted, is
 // what the control says.
 func (t *target) bounds(fix string) remediations.Bounds {
 	c := t.controls[fix]
 	return remediations.Bounds{Class: remediations.ClassA, MaxLimit: longest(fix), ExpiresItself: c.selfExpiring, Adjusts: c.adjust != nil,
-		Never: []string{"an edge that somebody else has changed", "open for more than 5 minutes"}}
+		Never: []string{"what somebody else has changed", "open for more than 5 minutes"}}
 }
 
 func longest(fix string) time.Duration {
-	if fix == fixOpen {
+	switch fix {
+	case fixOpen:
 		return MaxOpen
+	case fixGrow:
+		return MaxGrown
 	}
 	return MaxLimit
 }
@@ -31,14 +34,14 @@ func (t *target) Check(ctx context.Context, o remediations.Order) (remediations.
 	unknown := remediations.Presence{State: remediations.Unknown}
 	c, err := t.control(o)
 	if err != nil {
-		return unknown, fmt.Errorf("check %s/%s: %w", t.service, t.edge, err)
+		return unknown, fmt.Errorf("check %s: %w", t.where.Place(), err)
 	}
 	ctx, cancel := bounded(ctx, o)
 	defer cancel()
 	seen := t.look(ctx, o, c, t.instances)
 	p := presence(seen)
 	if p.State == remediations.Unknown {
-		return p, fmt.Errorf("check %s/%s: %w", t.service, t.edge, problems(seen))
+		return p, fmt.Errorf("check %s: %w", t.where.Place(), problems(seen))
 	}
 	return p, nil
 }
@@ -47,7 +50,7 @@ func (t *target) Check(ctx context.Context, o remediations.Order) (remediations.
 func (t *target) Apply(ctx context.Context, o remediations.Order) (remediations.Receipt, error) {
 	r, err := t.apply(ctx, o)
 	if err != nil {
-		return remediations.Receipt{}, fmt.Errorf("apply %s to %s/%s: %w", o.Fix, t.service, t.edge, err)
+		return remediations.Receipt{}, fmt.Errorf("apply %s to %s: %w", o.Fix, t.where.Place(), err)
 	}
 	return r, nil
 }
@@ -94,7 +97,7 @@ func (t *target) apply(ctx context.Context, o remediations.Order) (remediations.
 // Revert takes the change back where it is ours, and looks whether it is gone.
 func (t *target) Revert(ctx context.Context, o remediations.Order, _ remediations.Receipt) error {
 	if err := t.revert(ctx, o); err != nil {
-		return fmt.Errorf("revert %s of %s/%s: %w", o.Fix, t.service, t.edge, err)
+		return fmt.Errorf("revert %s of %s: %w", o.Fix, t.where.Place(), err)
 	}
 	return nil
 }
@@ -127,7 +130,7 @@ func (t *target) revert(ctx context.Context, o remediations.Order) error {
 func (t *target) Adjust(ctx context.Context, o remediations.Order, r remediations.Receipt) (remediations.Receipt, error) {
 	adjusted, err := t.adjust(ctx, o)
 	if err != nil {
-		return r, fmt.Errorf("adjust %s of %s/%s: %w", o.Fix, t.service, t.edge, err)
+		return r, fmt.Errorf("adjust %s of %s: %w", o.Fix, t.where.Place(), err)
 	}
 	return adjusted, nil
 }
@@ -166,8 +169,8 @@ func (t *target) adjust(ctx context.Context, o remediations.Order) (remediations
 // control is the control of the order's fix.
 func (t *target) control(o remediations.Order) (control, error) {
 	c, known := t.controls[o.Fix]
-	if !known || o.Service != t.service || o.Edge != t.edge {
-		return control{}, fmt.Errorf("%w: no control for %s of %s/%s", remediations.ErrRefused, o.Fix, o.Service, o.Edge)
+	if !known || o.Place() != t.where.Place() {
+		return control{}, fmt.Errorf("%w: no control for %s of %s", remediations.ErrRefused, o.Fix, o.Place())
 	}
 	return c, nil
 }

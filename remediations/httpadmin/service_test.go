@@ -179,7 +179,7 @@ func endpoints(services ...*service) policy.HTTPFix {
 
 func admin(t *testing.T, fix policy.HTTPFix) *httpadmin.Admin {
 	t.Helper()
-	a, err := httpadmin.New(httpadmin.Config{Targets: map[string]policy.HTTPFix{"checkout/payments": fix}})
+	a, err := httpadmin.New(httpadmin.Config{Edges: map[string]policy.HTTPFix{"checkout/payments": fix}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,6 +35,7 @@ type command struct {
 // values are what a template can name.
 type values struct {
 	Service, Edge, Action any
+	Cluster, Node         any
 	TTLSeconds            int
 	Until                 any
 	Released, Held        int
@@ -84,7 +85,7 @@ func valuesOf(o remediations.Order, text func(string) any, object func(map[strin
 		}
 	}
 	return values{
-		Service: text(o.Service), Edge: text(o.Edge), Action: text(o.Action),
+		Service: text(o.Service), Edge: text(o.Edge), Cluster: text(o.Cluster), Node: text(o.Node), Action: text(o.Action),
 		TTLSeconds: int((o.TTL.D() + time.Second - 1) / time.Second), Until: text(o.Until.UTC().Format(time.RFC3339)),
 		Released: o.Released, Held: 100 - o.Released, Params: object(params),
 	}, nil
@@ -137,16 +138,21 @@ func newControl(t *target, kind string, h policy.HTTPControl) (control, error) {
 	if h.Read.Path == "" || h.Read.State == "" || h.Read.On == "" || h.Read.On == h.Read.Off {
 		return control{}, errors.New("read needs path, state, on and another off: what cannot be read back is not changed")
 	}
-	sample := remediations.Order{Action: "action", Until: time.Unix(0, 0),
-		Step: remediations.Step{Service: t.service, Edge: t.edge, Fix: kind, TTL: policy.Duration(time.Minute)}}
-	switch kind {
-	case fixOpen:
-	case "retry_budget":
+	sample := remediations.Order{Action: "action", Until: time.Unix(0, 0), Step: t.where}
+	sample.Fix, sample.TTL = kind, policy.Duration(time.Minute)
+	edge := t.where.Service != ""
+	switch {
+	case edge && kind == fixOpen, !edge && kind == fixDrain:
+	case edge && kind == fixBudget:
 		sample.Params = json.RawMessage(`{"budget_percent":10}`)
-	case "shed":
+	case edge && kind == fixShed:
 		sample.Params = json.RawMessage(`{"shed_percent":50}`)
+	case !edge && kind == fixGrow:
+		sample.Params = json.RawMessage(`{"size":20}`)
+	case edge:
+		return control{}, errors.New("there is no such fix of an edge: open, retry_budget, shed")
 	default:
-		return control{}, errors.New("there is no such fix: open, retry_budget, shed")
+		return control{}, errors.New("there is no such fix of a node: drain, grow_pool")
 	}
 	adjust := h.Adjust
 	if adjust == nil {

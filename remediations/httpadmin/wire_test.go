@@ -159,13 +159,13 @@ func TestNewRefuses(t *testing.T) {
 		c := fix.Controls["open"]
 		spoil(&fix, &c)
 		fix.Controls["open"] = c
-		if _, err := httpadmin.New(httpadmin.Config{Targets: map[string]policy.HTTPFix{"checkout/payments": fix}}); err == nil {
+		if _, err := httpadmin.New(httpadmin.Config{Edges: map[string]policy.HTTPFix{"checkout/payments": fix}}); err == nil {
 			t.Errorf("%s: got no error", name)
 		}
 	}
 	fix := endpoints(s)
 	fix.Controls["explode"] = fix.Controls["open"]
-	if _, err := httpadmin.New(httpadmin.Config{Targets: map[string]policy.HTTPFix{"a/b": fix, "../x": endpoints(s)}}); err == nil {
+	if _, err := httpadmin.New(httpadmin.Config{Edges: map[string]policy.HTTPFix{"a/b": fix, "../x": endpoints(s)}}); err == nil {
 		t.Error("unknown fix: got no error")
 	}
 }

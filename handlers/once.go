@@ -1,0 +1,51 @@
+package handlers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/firebreak-sre/firebreak/incidents"
+)
+
+// verifyOnce watches the symptom after a change that happened and is over. Nothing of it stands, so nothing is held, and nothing is
+// taken back: it ends when it is judged. A resolved alert does not end it: resolving is often what the change was for.
+func (r *run) verifyOnce(ctx context.Context) (bool, error) {
+	f := r.st.Fix()
+	now := r.now()
+	switch {
+	case !now.Before(hardEnd(f)):
+		return true, r.spend(ctx, nil, "the time for judging it is over")
+	case r.st.Recall != nil:
+		return true, r.spend(ctx, nil, r.st.Recall.Person.String()+" wanted it taken back, which cannot be done: "+r.st.Recall.Why)
+	case now.Before(r.st.Due):
+		return false, nil
+	}
+	observed, err := r.observe(ctx)
+	if err != nil {
+		return false, err
+	}
+	j, err := r.judged(observed)
+	if err != nil {
+		return false, err
+	}
+	if j.Effect == incidents.Pending && now.Sub(f.Times.Applied) >= f.Verify.Within.D() {
+		j = incidents.Judgement{Effect: incidents.NoEffect, Words: fmt.Sprintf("no effect could be shown within %s: %s", f.Verify.Within, j.Words), Evidence: j.Evidence}
+	}
+	if j.Effect == incidents.Pending {
+		return false, r.append(ctx, withDue([]incidents.Event{observed}, r.soon(f))...)
+	}
+	events := []incidents.Event{observed, {Kind: incidents.Verified, Judgement: &j}}
+	if j.Effect != incidents.Improved && !r.st.Escalated {
+		events = append(events, incidents.Event{Kind: incidents.Escalated, Note: "the change did not help, and cannot be taken back: " + j.Words})
+	}
+	return true, r.spend(ctx, events, "")
+}
+
+// spend records that a change which happens once is behind us.
+func (r *run) spend(ctx context.Context, events []incidents.Event, note string) error {
+	return r.append(ctx, append(events, incidents.Event{Kind: incidents.Spent, Note: note, Due: r.now().Add(afterOnce).UTC()})...)
+}
+
+// afterOnce is waited after a change that happens once before the target is looked at for what to do next.
+const afterOnce = 5 * time.Second
