@@ -1,0 +1,134 @@
+package haproxy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/firebreak-sre/firebreak/internal/haproxy"
+	"github.com/firebreak-sre/firebreak/remediations"
+)
+
+const (
+	// Name is what a [remediations.Step] calls this remediation, FixDrain its only fix.
+	Name     = "haproxy"
+	FixDrain = "drain"
+	// MaxLimit is the longest that a standby may be kept out.
+	MaxLimit = 10 * time.Minute
+
+	// defaultTimeout bounds one command of an order that names no timeout.
+	defaultTimeout = 5 * time.Second
+	// claimGrace is how long a claim counts beyond the deadline of its order: what clocks may differ by.
+	claimGrace = 5 * time.Second
+)
+
+var _ remediations.Remediation = (*ReadPool)(nil)
+
+// Config is which pools there are.
+type Config struct {
+	// Pools by the name of the cluster.
+	Pools map[string]Pool
+}
+
+// Pool is the backend of HAProxy that spreads the readers of one cluster.
+type Pool struct {
+	// Client reaches HAProxy at level admin. Required.
+	Client *haproxy.Client
+	// Backend is its name. Required.
+	Backend string
+	// Servers are the names in the backend by node. Only these count as readers. At least one.
+	Servers map[string]string
+	// MinReady is how many others must take connections when one is taken out, default 1, at least 1.
+	MinReady int
+}
+
+// ReadPool knows the pools of all clusters.
+type ReadPool struct {
+	pools map[string]pool
+}
+
+// pool is a [Pool] that was checked, with what is derived from it.
+type pool struct {
+	Pool
+	cluster string
+	nodes   []string // sorted
+	servers []string // in the order of nodes
+}
+
+// New checks the whole configuration, and says every problem. It does not connect.
+func New(cfg Config) (*ReadPool, error) {
+	r := &ReadPool{pools: map[string]pool{}}
+	var problems []error
+	for cluster, p := range cfg.Pools {
+		checked, err := newPool(cluster, p)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("read pool of %s: %w", cluster, err))
+			continue
+		}
+		r.pools[cluster] = checked
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	return r, nil
+}
+
+func newPool(cluster string, p Pool) (pool, error) {
+	if p.MinReady == 0 {
+		p.MinReady = 1
+	}
+	checked := pool{Pool: p, cluster: cluster}
+	switch {
+	case cluster == "":
+		return checked, errors.New("the cluster has no name")
+	case p.Client == nil:
+		return checked, errors.New("no client")
+	case !haproxy.Name(p.Backend):
+		return checked, fmt.Errorf("%.40q is no name of a backend", p.Backend)
+	case len(p.Servers) == 0:
+		return checked, errors.New("no servers")
+	case p.MinReady < 1:
+		return checked, fmt.Errorf("min ready %d is less than 1", p.MinReady)
+	}
+	for node := range p.Servers {
+		checked.nodes = append(checked.nodes, node)
+	}
+	slices.Sort(checked.nodes)
+	for _, node := range checked.nodes {
+		server := p.Servers[node]
+		switch {
+		case node == "" || !haproxy.Name(server):
+			return checked, fmt.Errorf("node %.40q: %.40q is no name of a server", node, server)
+		case slices.Contains(checked.servers, server):
+			return checked, fmt.Errorf("server %s stands for two nodes", server)
+		}
+		checked.servers = append(checked.servers, server)
+	}
+	return checked, nil
+}
+
+// Bounds are class A for up to ten minutes. A node without a pool has none: nothing is within them.
+func (r *ReadPool) Bounds(s remediations.Step) remediations.Bounds {
+	if _, _, err := r.find(s); err != nil {
+		return remediations.Bounds{Class: remediations.ClassN}
+	}
+	return remediations.Bounds{Class: remediations.ClassA, MaxLimit: MaxLimit, Never: []string{
+		"a server that somebody else has drained, disabled, set to maintenance or to weight 0",
+		"a server without which fewer than min_ready others would take connections",
+		"open connections: they go on until they end by themselves",
+	}}
+}
+
+// find is the pool of a step and the server of its node.
+func (r *ReadPool) find(s remediations.Step) (pool, string, error) {
+	p, known := r.pools[s.Cluster]
+	server := p.Servers[s.Node]
+	switch {
+	case s.Place() == "" || !known || server == "":
+		return p, "", fmt.Errorf("%w: there is no read pool for node %.40q of cluster %.40q", remediations.ErrRefused, s.Node, s.Cluster)
+	case s.Fix != FixDrain:
+		return p, "", fmt.Errorf("%w: there is no fix %.40q here, only %s", remediations.ErrRefused, s.Fix, FixDrain)
+	}
+	return p, server, nil
+}
