@@ -74,7 +74,7 @@ func decode[O any](s scene) (Case[O], error) {
 		return c, err
 	}
 	if f := s.state.Fix(); f != nil && underWay(s.state) {
-		c.Step = &Stood{Fix: f.Order.Fix, Since: f.Times.Applied, Released: f.Presence.Released,
+		c.Step = &Stood{Fix: f.Order.Fix, Node: f.Order.Node, Params: f.Order.Params, Since: f.Times.Applied, Released: f.Presence.Released,
 			ReleasedAt: f.Times.Released, Until: f.Times.Applied.Add(f.Verify.Within.D())}
 	}
 	return c, nil

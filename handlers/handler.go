@@ -7,6 +7,7 @@ package handlers
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/firebreak-sre/firebreak/alerts"
@@ -66,6 +67,9 @@ type Look[O any] struct {
 // Stood is the change that stands while it is judged.
 type Stood struct {
 	Fix string
+	// Node and Params are those of its step: of several things that the fix could have been for, the one that it was for.
+	Node   string
+	Params json.RawMessage
 	// Since is when it was applied. Released is the share of calls in percent that it leaves alone; ReleasedAt when that began.
 	Since      time.Time
 	Released   int

@@ -30,6 +30,11 @@ const testbed = "internal/testbed"
 // failpoint marks places where tests crash the process; in production it is empty.
 const failpoint = "internal/failpoint"
 
+// servers are clients of the systems that handlers look at and fixes change: leaves, which know nothing of either.
+func servers() []string {
+	return []string{"internal/postgres", "internal/haproxy", "internal/pgbouncer", "internal/topology"}
+}
+
 // Rooms are all folders with Go in them. Tests may import what lies below the folders that their room may import, and
 // internal/testbed; that is all that sets them apart.
 func Rooms() []Room {
@@ -42,7 +47,7 @@ func Rooms() []Room {
 		{Folder: "policy/...", May: []string{"alerts", "policy"}, Below: true, Why: "it says what is allowed; those who ask import it, never the other way"},
 
 		{Folder: "remediations", May: []string{"policy"}, Why: "it is the contract of a fix and its bounds; fixes import it, never the other way"},
-		{Folder: "remediations/...", May: []string{"policy", "bus/...", "remediations", failpoint}, Below: true, Why: "a fix changes one thing; it knows no other fix, no handler and no incident"},
+		{Folder: "remediations/...", May: append([]string{"policy", "bus/...", "remediations", failpoint}, servers()...), Below: true, Why: "a fix changes one thing; it knows no other fix, no handler and no incident"},
 		{Folder: "remediations/guard", May: []string{"policy", "alerts/...", "remediations"}, Tests: []string{"bus/..."}, Why: "it says no from outside; it knows no handler, and its documents are brought to it"},
 		{Folder: "remediations/ledger", May: []string{"policy", "remediations"}, Tests: []string{"bus/..."}, Why: "its limits are also tried on the past, so it brings no client"},
 		{Folder: "remediations/breaker/client/...", May: []string{"remediations/breaker/lease"}, Tests: []string{"policy", "bus/...", "remediations/..."}, Why: "services import it, so it brings nothing of ours but the lease's format"},
@@ -50,7 +55,7 @@ func Rooms() []Room {
 
 		{Folder: "incidents/...", May: []string{"alerts", "bus/...", "policy", "remediations", "incidents", failpoint}, Below: true, Why: "it is the record; it knows what is written, not who decides or tells"},
 		{Folder: "handlers", May: []string{"alerts/...", "bus/...", "policy", "remediations", "remediations/guard", "remediations/ledger", "incidents/...", failpoint}, Why: "the loop knows no failure family and no fix by name; cmd brings them"},
-		{Folder: "handlers/...", May: []string{"alerts/...", "bus/...", "policy", "remediations", "incidents/...", "handlers", failpoint}, Below: true, Why: "a failure family looks and thinks; it knows no other family, no fix and nobody who is told"},
+		{Folder: "handlers/...", May: append([]string{"alerts/...", "bus/...", "policy", "remediations", "incidents/...", "handlers", failpoint}, servers()...), Below: true, Why: "a failure family looks and thinks; it knows no other family, no fix and nobody who is told"},
 		{Folder: "notify", May: []string{"incidents/...", "policy", "bus/...", "notify/..."}, Tests: []string{"alerts", "remediations"}, Why: "it reads the record from the bus and tells what it says; it decides nothing"},
 		{Folder: "notify/...", May: []string{"incidents/...", "policy", "notify"}, Tests: []string{"alerts", "bus/...", "remediations"}, Below: true, Why: "a way to tell somebody knows what is told, not where it is kept"},
 		{Folder: "console/...", May: []string{"incidents/...", "policy", "alerts/...", "bus/..."}, Below: true, Why: "it shows what the record says; it changes nothing"},
@@ -59,6 +64,7 @@ func Rooms() []Room {
 		{Folder: "drills/...", May: []string{anything}, Why: "it goes through everything public"},
 		{Folder: "cmd/...", May: []string{anything}, Why: "it wires everything"},
 		{Folder: "deploy/...", May: []string{"policy", "alerts/..."}, Below: true, Why: "its examples are read by the product's own loader, and do nothing"},
+		{Folder: "internal/topology", May: []string{"alerts", "policy"}, Why: "it says which cluster and node an alert is about, by the policy alone"},
 		{Folder: "internal/clustertest", May: []string{"bus/..."}, Why: "it tries the bus on a real cluster, and knows nothing of what is kept there"},
 		{Folder: "internal/...", Below: true, Why: "it serves tests and the build, and must not depend on what it checks"},
 	}

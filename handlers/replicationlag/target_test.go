@@ -1,0 +1,129 @@
+package replicationlag
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/firebreak-sre/firebreak/alerts"
+	"github.com/firebreak-sre/firebreak/handlers"
+	"github.com/firebreak-sre/firebreak/policy"
+)
+
+// nobody looks at nothing.
+type nobody struct{}
+
+func (nobody) Look(context.Context, string, func(context.Context, *pgx.Conn) error) error { return nil }
+
+// threeClusters are two that the handler names, one of them switched off, and one that it does not name.
+func threeClusters() policy.Policy {
+	node := func(name, host string) policy.PostgresNode {
+		return policy.PostgresNode{Node: name, Host: host, Slot: "slot_" + name}
+	}
+	return policy.Policy{
+		Postgres: []policy.PostgresCluster{
+			{Cluster: "orders", Domain: "shop", Zone: "a", Nodes: []policy.PostgresNode{node("pg1", "10.0.0.11"), node("pg2", "10.0.0.12")},
+				PgBouncers: []policy.PgBouncer{{PgBouncer: "bouncer1", Host: "10.0.0.21"}}},
+			{Cluster: "billing", Nodes: []policy.PostgresNode{node("db1", "10.0.1.11")}},
+			{Cluster: "audit", Nodes: []policy.PostgresNode{node("a1", "10.0.2.11")}},
+		},
+		Handlers: policy.Handlers{ReplicationLag: policy.ReplicationLag{Mode: policy.Approve, Clusters: []policy.LagCluster{
+			{Cluster: "orders", Mode: policy.Auto}, {Cluster: "billing", Mode: policy.Off}}}},
+	}
+}
+
+// TestTarget holds which alerts are about which cluster, and about which of its nodes. The labels by themselves are tried in the topology.
+func TestTarget(t *testing.T) {
+	t.Parallel()
+	h, err := New(threeClusters(), nobody{}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	orders := handlers.Target{Name: "orders", Domain: "shop", Zone: "a", Mode: policy.Approve}
+	if got := h.Targets(); len(got) != 1 || got[0] != orders || h.Name() != "replicationlag" {
+		t.Errorf("got targets %+v of %s", got, h.Name())
+	}
+	type labels = map[string]string
+	for _, c := range []struct {
+		name   string
+		labels labels
+		target handlers.Target
+		node   string
+	}{
+		{"a standby", labels{"alertname": "PostgreSQLReplicationLag", "cluster": "orders", "application_name": "pg2",
+			"instance": "10.0.0.11:9187"}, orders, "pg2"},
+		{"a slot", labels{"alertname": "PostgreSQLSlotRetention", "slot_name": "slot_pg2", "server": "10.0.0.11:5432"}, orders, "pg2"},
+		{"the cluster", labels{"alertname": "PostgreSQLReplicaCount", "cluster": "orders"}, orders, ""},
+		{"the primary itself", labels{"alertname": "PostgreSQLReplicationNotMeasured", "instance": "10.0.0.11:9187"}, orders, "pg1"},
+		{"its pooler", labels{"alertname": "PostgreSQLReplicationLag", "instance": "10.0.0.21:9127"}, orders, ""},
+		{"switched off", labels{"alertname": "PostgreSQLStandbyAbsent", "cluster": "billing"}, handlers.Target{}, ""},
+		{"not this handler's cluster", labels{"alertname": "PostgreSQLStandbyAbsent", "cluster": "audit"}, handlers.Target{}, ""},
+		{"not this handler's alert", labels{"alertname": "PgBouncerPaused", "cluster": "orders"}, handlers.Target{}, ""},
+		{"nobody's", labels{"alertname": "PostgreSQLReplicationLag"}, handlers.Target{}, ""},
+	} {
+		a := alerts.Alert{Labels: c.labels}
+		got, ok := h.Target(a)
+		if got != c.target || ok != (c.target.Name != "") {
+			t.Errorf("%s: got %+v, %t, want %+v", c.name, got, ok, c.target)
+		}
+		found, _ := h.find(got.Name)
+		if node, ok := found.subject(a); ok != (c.node != "") || node != c.node {
+			t.Errorf("%s: got node %q, %t, want %q", c.name, node, ok, c.node)
+		}
+	}
+}
+
+// TestNew holds what is filled in.
+func TestNew(t *testing.T) {
+	t.Parallel()
+	p := threeClusters()
+	p.Handlers.ReplicationLag.Alerts = []string{"Lag"}
+	h, err := New(p, nobody{}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := h.Target(alerts.Alert{Labels: map[string]string{"alertname": "PostgreSQLReplicationLag", "cluster": "orders"}}); ok {
+		t.Error("an alert that the policy does not name is answered")
+	}
+	c, ok := h.find("orders")
+	if !ok || c.Fix.MaxSessions != 3 || c.Fix.Limit == 0 || c.Fix.Timeout == 0 || c.topology.Connect.Timeout == 0 ||
+		c.readers != nil || len(c.Fix.Allow)+len(c.Fix.Roles) != 0 {
+		t.Errorf("got %+v", c)
+	}
+	p.Handlers.ReplicationLag.Mode = ""
+	if h, err = New(p, nobody{}, nil, nil); err != nil || h.Targets()[0].Mode != policy.Observe {
+		t.Errorf("without a mode: got %+v, %v", h.Targets(), err)
+	}
+	if h, err := New(policy.Policy{}, nil, nil, nil); err != nil || len(h.Targets()) != 0 {
+		t.Errorf("without clusters: got %v", err)
+	}
+}
+
+// TestNewRefuses holds that a policy that cannot be followed is refused, all of it at once.
+func TestNewRefuses(t *testing.T) {
+	t.Parallel()
+	p := threeClusters()
+	lag := &p.Handlers.ReplicationLag
+	lag.Clusters = append(lag.Clusters, policy.LagCluster{Cluster: "orders"}, policy.LagCluster{Cluster: "nowhere"},
+		policy.LagCluster{Cluster: "audit", Mode: "fast"}, policy.LagCluster{Cluster: "empty"}, policy.LagCluster{Cluster: "pooled"})
+	p.Postgres = append(p.Postgres, policy.PostgresCluster{Cluster: "empty"}, policy.PostgresCluster{Cluster: "pooled",
+		Nodes: []policy.PostgresNode{{Node: "x", Host: "x"}}, Reads: &policy.ReadPool{HAProxy: &policy.HAProxyPool{Address: "somewhere"}}})
+	_, err := New(p, nil, nil, nil)
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, want := range []string{"handler replicationlag", "nothing to look at servers with", `"orders": is named twice`,
+		`"nowhere": postgres names no such cluster`,
+		`mode "fast"`, `"empty": has no nodes`, `"pooled": reads.haproxy: `} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("got %q, want %q in it", err, want)
+		}
+	}
+	p = threeClusters()
+	p.Handlers.ReplicationLag.Mode = "x"
+	if _, err := New(p, nobody{}, nil, nil); err == nil || !strings.Contains(err.Error(), `mode "x": must be off`) {
+		t.Errorf("got %v", err)
+	}
+}
