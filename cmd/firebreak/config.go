@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 
 	"github.com/firebreak-sre/firebreak/policy"
 )
@@ -14,7 +16,8 @@ type configCmd struct {
 }
 
 type configCheckCmd struct {
-	File string `arg:"" type:"path" help:"The policy file."`
+	File    string `arg:"" type:"path" help:"The policy file."`
+	Connect bool   `help:"Connect to everything that the policy names, and say exactly which right is missing where. Changes nothing."`
 }
 
 // Run prints every problem on a line of its own and exits 1, or says what the policy allows.
@@ -38,7 +41,56 @@ func (c *configCheckCmd) Run(a *app) error {
 		}
 		fmt.Fprintf(a.stdout, "    %s/%s: mode %s, may %v, at most %s\n", e.Service, e.Edge, mode, e.Fix.Allow, e.Fix.Limit)
 	}
+	printClusters(a.stdout, p)
+	if !c.Connect {
+		return nil
+	}
+	fmt.Fprintln(a.stdout, "connecting:")
+	failed, err := connectAll(a.ctx, a.stdout, p)
+	if err != nil {
+		return err
+	}
+	if failed > 0 {
+		fmt.Fprintf(a.stderr, "%d things do not work, see above\n", failed)
+		return exitError{code: 1}
+	}
 	return nil
+}
+
+// printClusters says what may be done in which cluster, by the handlers that have some, and what should be looked at again.
+func printClusters(w io.Writer, p policy.Policy) {
+	places := map[string][]string{}
+	for _, c := range p.Postgres {
+		for _, n := range c.Nodes {
+			places[c.Cluster] = append(places[c.Cluster], n.Node)
+		}
+		for _, b := range c.PgBouncers {
+			places[c.Cluster] = append(places[c.Cluster], b.PgBouncer)
+		}
+	}
+	if lag := p.Handlers.ReplicationLag; len(lag.Clusters) > 0 {
+		fmt.Fprintf(w, "  replicationlag: mode %s, %d clusters\n", lag.Mode, len(lag.Clusters))
+		for _, c := range lag.Clusters {
+			fmt.Fprintf(w, "    %s %v: mode %s, may %v, at most %s, sessions of %v, at most %d\n",
+				c.Cluster, places[c.Cluster], c.Mode, c.Fix.Allow, c.Fix.Limit, c.Fix.Roles, c.Fix.MaxSessions)
+		}
+	}
+	if pool := p.Handlers.PoolExhaustion; len(pool.Clusters) > 0 {
+		fmt.Fprintf(w, "  poolexhaustion: mode %s, %d clusters\n", pool.Mode, len(pool.Clusters))
+		for _, c := range pool.Clusters {
+			all := slices.Clone(places[c.Cluster])
+			for _, app := range c.Apps {
+				all = append(all, app.App)
+			}
+			fmt.Fprintf(w, "    %s %v: mode %s, may %v, at most %s, sessions of %v, at most %d\n",
+				c.Cluster, all, c.Mode, c.Fix.Allow, c.Fix.Limit, c.Fix.Roles, c.Fix.MaxSessions)
+		}
+	}
+	for _, c := range p.Postgres {
+		if c.Connect.Act != nil && c.Connect.Act.User == c.Connect.Probe.User {
+			fmt.Fprintf(w, "  note: %s: probe and act are one login, so what only looks could change something\n", c.Cluster)
+		}
+	}
 }
 
 type configSchemaCmd struct{}

@@ -33,6 +33,7 @@ type daemon struct {
 	bus     *bus.Bus
 	journal *bus.Journal
 	kernel  *kernel
+	servers *databases
 	runner  *handlers.Runner
 	desk    *orders.Desk
 	reread  *receiver.Reread
@@ -71,7 +72,10 @@ func (d *daemon) build(ctx context.Context) error {
 	if d.kernel, err = newKernel(ctx, d.bus, d.policy.Policy); err != nil {
 		return err
 	}
-	if d.runner, err = newRunner(ctx, d.bus, d.kernel, d.policy, reg, d.log); err != nil {
+	if d.servers, err = openDatabases(d.policy.Policy, d.log); err != nil {
+		return err
+	}
+	if d.runner, err = newRunner(ctx, d.bus, d.kernel, d.servers, d.policy, reg, d.log); err != nil {
 		return err
 	}
 	if d.desk, err = d.newDesk(ctx); err != nil {
@@ -114,6 +118,7 @@ func (d *daemon) watchers(reg prometheus.Registerer) []part {
 		sources[i] = handlers.Source{Alertmanager: d.kernel.peers[i], Receiver: am.Receiver}
 	}
 	parts := []part{
+		{"databases", d.servers.Run},
 		{"reconciling", handlers.NewReconciler(d.runner.Loop, sources, d.journal, 0).Run},
 		{"heartbeat", newHeartbeat(d.bus.Ready, d.policy.Guard.Heartbeat, reg, d.log).Run},
 		{"signals", func(ctx context.Context) error { return watchSignals(ctx, d.kernel.brake, d.log) }},
@@ -266,6 +271,9 @@ func (d *daemon) Close() {
 	d.endWatches()
 	if d.listener != nil {
 		_ = d.listener.Close() // closed already if it was served
+	}
+	if d.servers != nil {
+		d.servers.Close()
 	}
 	if d.bus != nil {
 		d.bus.Close()

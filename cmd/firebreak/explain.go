@@ -185,9 +185,12 @@ func wouldDo(st *incidents.State) string {
 
 // stepWords is a change with its bounds.
 func stepWords(s remediations.Step) string {
-	words := fmt.Sprintf("%s on %s → %s", s.Fix, s.Service, s.Edge)
+	words := s.Fix + " on " + s.Place()
 	if len(s.Params) > 0 {
 		words += " with " + string(s.Params)
+	}
+	if s.Once {
+		return words + ", by " + s.Remediation + ", once"
 	}
 	return words + fmt.Sprintf(", by %s, for %s at most", s.Remediation, s.Limit)
 }

@@ -109,7 +109,7 @@ func TestActRecallAck(t *testing.T) {
 		incidents.Event{Kind: incidents.Refused, Refusal: &incidents.Refusal{Reason: remediations.ReasonPaused, Words: "paused by alice"}})
 	id := st.ID.String()
 	says(t, env, 2, []string{"act", id}, "once and within the next ten minutes", "It never passes what protects the target",
-		"What it would do: retry_budget on checkout → payments", "firebreak act "+id+" --as-operator --reason")
+		"What it would do: retry_budget on checkout/payments", "firebreak act "+id+" --as-operator --reason")
 	if got, err := c.store.Load(t.Context(), st.ID); err != nil || got.Override != nil {
 		t.Fatalf("got %+v, %v, want no override yet", got.Override, err)
 	}
@@ -146,7 +146,7 @@ func TestApprove(t *testing.T) {
 	says(t, c.as(aliceToken), 0, []string{"approvals"}, "nothing waits for approval")
 	st := c.opens(t, "checkout/payments", askedFor("q1", firstPlan, 2))
 	id := st.ID.String()
-	says(t, c.as(aliceToken), 0, []string{"approvals"}, id+" checkout/payments", `retry_budget on checkout → payments with {"budget_percent":10}, by breaker, for 5m0s at most`,
+	says(t, c.as(aliceToken), 0, []string{"approvals"}, id+" checkout/payments", `retry_budget on checkout/payments with {"budget_percent":10}, by breaker, for 5m0s at most`,
 		"agreed: 0 of 2", "class P", "answer: firebreak approve "+id+" --plan "+firstPlan[:12])
 	says(t, c.as(aliceToken), 1, []string{"approve", id, "--plan", secondPlan[:8], "--yes"}, "asks about another plan by now")
 	says(t, c.as(aliceToken), 0, []string{"approve", id, "--plan", firstPlan[:8], "--yes"}, "Your yes is recorded: 1 of 2")

@@ -10,12 +10,15 @@ import (
 
 	"github.com/firebreak-sre/firebreak/bus"
 	"github.com/firebreak-sre/firebreak/handlers"
+	"github.com/firebreak-sre/firebreak/handlers/replicationlag"
 	"github.com/firebreak-sre/firebreak/handlers/retrystorm"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/receiver"
 	"github.com/firebreak-sre/firebreak/remediations"
 	"github.com/firebreak-sre/firebreak/remediations/breaker"
+	"github.com/firebreak-sre/firebreak/remediations/haproxy"
 	"github.com/firebreak-sre/firebreak/remediations/httpadmin"
+	"github.com/firebreak-sre/firebreak/remediations/postgres"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 )
@@ -30,7 +33,7 @@ func busConfig(b policy.Bus, log zerolog.Logger) bus.Config {
 }
 
 // newLoop puts together the handlers and what they may use. A new failure family is one line in each of the two lists.
-func newRunner(ctx context.Context, b *bus.Bus, k *kernel, p settings, reg prometheus.Registerer, log zerolog.Logger) (*handlers.Runner, error) {
+func newRunner(ctx context.Context, b *bus.Bus, k *kernel, db *databases, p settings, reg prometheus.Registerer, log zerolog.Logger) (*handlers.Runner, error) {
 	breakers, err := breaker.Open(ctx, b.JetStream(), b.Replicas())
 	if err != nil {
 		return nil, err
@@ -43,13 +46,17 @@ func newRunner(ctx context.Context, b *bus.Bus, k *kernel, p settings, reg prome
 	if err != nil {
 		return nil, err
 	}
-	carried, err := chosen([]*handlers.Bound{handlers.Bind(storm)}, p.handlers)
+	lag, err := replicationlag.New(p.Policy, db.fleet, httpPools{policy: p.Policy, admin: admin}, probeClient())
+	if err != nil {
+		return nil, err
+	}
+	carried, err := chosen([]*handlers.Bound{handlers.Bind(storm), handlers.Bind(lag)}, p.handlers)
 	if err != nil {
 		return nil, err
 	}
 	return handlers.NewRunner(ctx, handlers.Config{
 		Handlers:     carried,
-		Remediations: map[string]remediations.Remediation{"breaker": breakers, "httpadmin": admin},
+		Remediations: map[string]remediations.Remediation{"breaker": breakers, "httpadmin": admin, haproxy.Name: db.reads, postgres.Name: db.sessions},
 		Ledger:       k.ledger, Gate: k.guard, Permits: p.Permits, Approvals: approvals{p.Policy}, Limits: p.Limits, Metrics: handlers.NewMetrics(reg), Log: log,
 	}, b)
 }
@@ -81,15 +88,15 @@ func probeClient() *http.Client {
 	return &http.Client{Transport: t}
 }
 
-// adminConfig are the HTTP endpoints of all edges that have some.
+// adminConfig are the HTTP endpoints of all edges, nodes and pools that have some.
 func adminConfig(p policy.Policy) httpadmin.Config {
-	targets := map[string]policy.HTTPFix{}
+	edges := map[string]policy.HTTPFix{}
 	for _, e := range p.Handlers.RetryStorm.Edges {
 		if e.Fix.HTTP != nil {
-			targets[e.Service+"/"+e.Edge] = *e.Fix.HTTP
+			edges[e.Service+"/"+e.Edge] = *e.Fix.HTTP
 		}
 	}
-	return httpadmin.Config{Targets: targets}
+	return httpadmin.Config{Edges: edges, Nodes: nodeEndpoints(p)}
 }
 
 func webhookAuth(a policy.WebhookAuth) receiver.Auth {

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+
+	"github.com/firebreak-sre/firebreak/internal/postgres"
+	"github.com/firebreak-sre/firebreak/policy"
+	"github.com/firebreak-sre/firebreak/remediations"
+	"github.com/firebreak-sre/firebreak/remediations/haproxy"
+	"github.com/firebreak-sre/firebreak/remediations/httpadmin"
+	"github.com/rs/zerolog"
+
+	runtime "github.com/firebreak-sre/firebreak/internal/haproxy"
+	sessions "github.com/firebreak-sre/firebreak/remediations/postgres"
+)
+
+// databases are the clusters of the policy as they are reached: the servers, and the pools in front of them.
+type databases struct {
+	fleet    *postgres.Fleet
+	sessions *sessions.Sessions
+	reads    *haproxy.ReadPool
+}
+
+// openDatabases reads the policy. It connects to nothing yet.
+func openDatabases(p policy.Policy, log zerolog.Logger) (*databases, error) {
+	d := &databases{}
+	var err error
+	if d.fleet, err = postgres.Open(serversOf(p), log); err != nil {
+		return nil, err
+	}
+	if d.sessions, err = sessions.New(sessions.Config{Looks: d.fleet, Acts: d.fleet, Log: log}); err != nil {
+		return nil, err
+	}
+	pools, err := readPools(p)
+	if err != nil {
+		return nil, err
+	}
+	if d.reads, err = haproxy.New(haproxy.Config{Pools: pools}); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Run keeps the sessions open that are needed when no new ones are let in.
+func (d *databases) Run(ctx context.Context) error { return d.fleet.Run(ctx) }
+
+// Close ends all sessions.
+func (d *databases) Close() { d.fleet.Close() }
+
+// serversOf are all nodes of all clusters that some handler looks at. A cluster that none does is not connected to.
+func serversOf(p policy.Policy) []postgres.Node {
+	used := map[string]bool{}
+	for _, c := range p.Handlers.ReplicationLag.Clusters {
+		used[c.Cluster] = true
+	}
+	for _, c := range p.Handlers.PoolExhaustion.Clusters {
+		used[c.Cluster] = true
+	}
+	var nodes []postgres.Node
+	for _, c := range p.Postgres {
+		if !used[c.Cluster] {
+			continue
+		}
+		for _, n := range c.Nodes {
+			nodes = append(nodes, postgresNode(c, n))
+		}
+	}
+	return nodes
+}
+
+func postgresNode(c policy.PostgresCluster, n policy.PostgresNode) postgres.Node {
+	to := c.Connect
+	node := postgres.Node{Name: c.Cluster + "/" + n.Node, Host: n.Host, Port: n.Port, Database: to.Database, SSLMode: to.SSLMode,
+		RootCert: to.SSLRootCertFile, Probe: login(to.Probe), Timeout: to.Timeout.D()}
+	if to.Act != nil {
+		node.Act = login(*to.Act)
+	}
+	return node
+}
+
+func login(l policy.PostgresLogin) postgres.Login {
+	return postgres.Login{User: l.User, Password: l.Password.Reveal()}
+}
+
+// readPools are the backends of HAProxy by cluster.
+func readPools(p policy.Policy) (map[string]haproxy.Pool, error) {
+	pools := map[string]haproxy.Pool{}
+	for _, c := range p.Postgres {
+		if c.Reads == nil || c.Reads.HAProxy == nil {
+			continue
+		}
+		client, err := runtime.New(c.Reads.HAProxy.Address)
+		if err != nil {
+			return nil, fmt.Errorf("read pool of cluster %s: %w", c.Cluster, err)
+		}
+		servers := map[string]string{}
+		for _, n := range c.Nodes {
+			servers[n.Node] = cmp.Or(c.Reads.HAProxy.Servers[n.Node], n.Node)
+		}
+		pools[c.Cluster] = haproxy.Pool{Client: client, Backend: c.Reads.HAProxy.Backend, Servers: servers, MinReady: c.Reads.MinReady}
+	}
+	return pools, nil
+}
+
+// nodeEndpoints are the HTTP endpoints that change a node or a pool of a cluster, by its place.
+func nodeEndpoints(p policy.Policy) map[string]policy.HTTPFix {
+	all := map[string]policy.HTTPFix{}
+	for _, c := range p.Postgres {
+		if c.Reads == nil || c.Reads.HTTP == nil {
+			continue
+		}
+		h := c.Reads.HTTP
+		for _, n := range c.Nodes {
+			all[c.Cluster+"/"+n.Node] = policy.HTTPFix{Instances: h.Instances, BearerToken: h.BearerToken, BearerTokenFile: h.BearerTokenFile,
+				Controls: map[string]policy.HTTPControl{"drain": h.Drain}}
+		}
+	}
+	for _, c := range p.Handlers.PoolExhaustion.Clusters {
+		maps.Copy(all, appEndpoints(c))
+	}
+	return all
+}
+
+// appEndpoints are those of the applications' own pools.
+func appEndpoints(c policy.PoolCluster) map[string]policy.HTTPFix {
+	all := map[string]policy.HTTPFix{}
+	for _, a := range c.Apps {
+		if a.HTTP != nil {
+			all[c.Cluster+"/"+a.App] = policy.HTTPFix{Instances: a.HTTP.Instances, BearerToken: a.HTTP.BearerToken,
+				BearerTokenFile: a.HTTP.BearerTokenFile, Controls: map[string]policy.HTTPControl{"grow_pool": a.HTTP.Grow}}
+		}
+	}
+	return all
+}
+
+// httpPools reads the pools that are behind HTTP endpoints.
+type httpPools struct {
+	policy policy.Policy
+	admin  *httpadmin.Admin
+}
+
+// Out says which nodes of a cluster are taken out of its pool, and by whom.
+func (h httpPools) Out(ctx context.Context, cluster string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, c := range h.policy.Postgres {
+		if c.Cluster != cluster {
+			continue
+		}
+		for _, n := range c.Nodes {
+			seen, err := h.admin.Check(ctx, remediations.Order{Action: "none",
+				Step: remediations.Step{Cluster: cluster, Node: n.Node, Fix: "drain", Timeout: c.Connect.Timeout}})
+			if err != nil {
+				return nil, err
+			}
+			if seen.State != remediations.Absent {
+				out[n.Node] = cmp.Or(seen.Detail, string(seen.State))
+			}
+		}
+	}
+	return out, nil
+}
