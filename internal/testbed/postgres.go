@@ -224,8 +224,12 @@ func (n *PostgresNode) copyFrom(primary *PostgresNode) error {
 	logs := n.dir + ".log"
 	err := makeDir(logs)
 	if err == nil {
+		// pg_basebackup -C makes the slot only after its backup has begun, and another one's checkpoint may take the WAL away before.
+		_, err = primary.ask("postgres", "select pg_create_physical_replication_slot('"+n.Slot+"', true)")
+	}
+	if err == nil {
 		err = runTool(logs, n.program("pg_basebackup"), "-d", primary.URL(RoleReplicator, ""), "-D", n.dir,
-			"-X", "stream", "-C", "-S", n.Slot, "-c", "fast", "--no-sync")
+			"-X", "stream", "-S", n.Slot, "-c", "fast", "--no-sync")
 	}
 	if err == nil {
 		err = writeFor(postgresUser, filepath.Join(n.dir, "standby.signal"), nil)
