@@ -195,6 +195,26 @@ func stepWords(s remediations.Step) string {
 	return words + fmt.Sprintf(", by %s, for %s at most", s.Remediation, s.Limit)
 }
 
+// ending says how a change ends when nothing goes wrong.
+func (p planned) ending() string {
+	switch {
+	case p.Step.Once:
+		return "it happens once, and cannot be taken back"
+	case p.Verify != nil && p.Verify.UntilHealed:
+		return "taken back when what it was for has been gone for " + p.Verify.HoldFor.String() + ", whatever the alert does"
+	}
+	return fmt.Sprintf("ends by itself unless it is renewed within %s; %s", p.Step.TTL, rampWords(p))
+}
+
+// judging says how a change is looked at.
+func (p planned) judging() string {
+	words := fmt.Sprintf("judged every %s", p.Verify.Every)
+	if p.Step.Once {
+		return words + fmt.Sprintf(" for at most %s; a person is called if it does not help", p.Verify.Within)
+	}
+	return words + fmt.Sprintf(", and taken back if it does not help within %s", p.Verify.Within)
+}
+
 // rampWords say how a change is given back.
 func rampWords(p planned) string {
 	if len(p.Step.Ramp) == 0 {

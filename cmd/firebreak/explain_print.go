@@ -74,9 +74,9 @@ func (p planned) print(w io.Writer) {
 	}
 	heading(w, name)
 	item(w, "  ", stepWords(p.Step))
-	item(w, "  ", fmt.Sprintf("ends by itself unless it is renewed within %s; %s", p.Step.TTL, rampWords(p)))
+	item(w, "  ", p.ending())
 	if p.Verify != nil {
-		item(w, "  ", fmt.Sprintf("judged every %s, and taken back if it does not help within %s", p.Verify.Every, p.Verify.Within))
+		item(w, "  ", p.judging())
 	}
 	if p.Class != "" {
 		item(w, "  ", "class "+string(p.Class))
