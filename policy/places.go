@@ -11,7 +11,7 @@ func placeProblem(kind, value, written string) string {
 	switch kind {
 	case "host":
 		return hostProblem(value, written)
-	case "haproxy":
+	case "socket":
 		return commandProblem(value, written)
 	case "server":
 		if strings.Trim(value, anyLetters+digits+"._:-") != "" {

@@ -37,7 +37,7 @@
 //	each=K     the kind of text of a mapping's values; what stands beside it is that of its keys
 //	name url base nats file anchor email channel team app user usergroup mention  the kind of text
 //	host       a host name, an IP address, or the folder of a socket; without a port
-//	haproxy    where HAProxy takes commands: the absolute path of a socket, or tcp://host:port
+//	socket     where another program takes commands: the absolute path of a socket, or tcp://host:port
 //	server     a name in HAProxy's configuration: letters, digits, ".", "_", ":" and "-"
 //	slot       a replication slot: small letters, digits and "_"
 //	digits     digits alone

@@ -89,7 +89,7 @@ type ReadPool struct {
 // HAProxyPool is a backend of HAProxy, reached by its runtime API at level admin.
 type HAProxyPool struct {
 	// Address is the socket's path, or tcp://host:port. Required.
-	Address string `yaml:"address" rule:"need=/run/haproxy/admin.sock;haproxy"`
+	Address string `yaml:"address" rule:"need=/run/haproxy/admin.sock;socket"`
 	Backend string `yaml:"backend" rule:"need=pg_read;server"`
 	// Servers are the nodes' names in the backend by node; a node that is not named has its own name there.
 	Servers map[string]string `yaml:"servers" rule:"name;each=server"`
@@ -118,6 +118,17 @@ type PgBouncer struct {
 	// Match are labels that an alert must carry to be about this pooler. Empty: the labels pgbouncer, node, instance and server are held
 	// against PgBouncer, Host and Host:Port.
 	Match map[string]string `yaml:"match"`
+	// Deadman is the process beside this pooler that ends a pause when nobody else does ("firebreak deadman"). Nil: nothing is ever paused.
+	Deadman *Deadman `yaml:"deadman"`
+}
+
+// Deadman is how a dead-man is reached: it listens on a socket or on the loopback interface of the pooler's machine.
+type Deadman struct {
+	// Address is the socket's path, or tcp://host:port. Required.
+	Address string `yaml:"address" rule:"need=/run/firebreak/deadman.sock;socket"`
+	// Token is what it wants to hear with every request; it wants one on a port.
+	Token     Secret `yaml:"token"`
+	TokenFile string `yaml:"token_file" rule:"into=Token"`
 }
 
 // fill puts in the defaults that a cluster takes from its own names.
