@@ -8,7 +8,8 @@ type PoolExhaustion struct {
 	// Mode of all clusters that do not name their own, default observe.
 	Mode Mode `yaml:"mode" rule:"default=observe;mode"`
 	// Alerts are the alertnames that this handler answers, default PgBouncerPoolExhausted, PgBouncerPaused, PgBouncerClientsNearLimit,
-	// PostgreSQLConnectionsNearLimit, PostgreSQLIdleInTransaction, PostgreSQLLockConvoy, PostgreSQLPreparedTransactionOld, AppPoolExhausted.
+	// PostgreSQLConnectionsNearLimit, PostgreSQLIdleInTransaction, PostgreSQLLockConvoy, PostgreSQLPreparedTransactionOld,
+	// PostgreSQLSyncStandbyMissing, AppPoolExhausted.
 	Alerts     []string       `yaml:"alerts"`
 	Thresholds PoolThresholds `yaml:"thresholds"`
 	// Clusters are the targets: nothing is looked at or changed that is not named here.
@@ -93,7 +94,8 @@ type AppPool struct {
 	Match map[string]string `yaml:"match"`
 	// Prometheus gives the pool's numbers.
 	Prometheus AppPoolMetrics `yaml:"prometheus"`
-	// HTTP raises the pool's size by the application's own endpoint; its control takes .Params with "size". Nil: it cannot be changed.
+	// HTTP raises the pool's size by the application's own endpoint; its control takes .Params with "size", which is that of one
+	// instance: all of them are named. Nil: it cannot be changed.
 	HTTP *AppPoolHTTP `yaml:"http"`
 }
 
@@ -122,7 +124,8 @@ type AppPoolHTTP struct {
 func (x *PoolExhaustion) fill() {
 	if x.Alerts == nil {
 		x.Alerts = []string{"PgBouncerPoolExhausted", "PgBouncerPaused", "PgBouncerClientsNearLimit", "PostgreSQLConnectionsNearLimit",
-			"PostgreSQLIdleInTransaction", "PostgreSQLLockConvoy", "PostgreSQLPreparedTransactionOld", "AppPoolExhausted"}
+			"PostgreSQLIdleInTransaction", "PostgreSQLLockConvoy", "PostgreSQLPreparedTransactionOld",
+			"PostgreSQLSyncStandbyMissing", "AppPoolExhausted"}
 	}
 	if x.Thresholds.ConfirmAfter == 0 {
 		x.Thresholds.ConfirmAfter = x.Thresholds.SampleEvery

@@ -30,7 +30,8 @@ func defaultPool() policy.PoolExhaustion {
 	return policy.PoolExhaustion{
 		Mode: policy.Observe,
 		Alerts: []string{"PgBouncerPoolExhausted", "PgBouncerPaused", "PgBouncerClientsNearLimit", "PostgreSQLConnectionsNearLimit",
-			"PostgreSQLIdleInTransaction", "PostgreSQLLockConvoy", "PostgreSQLPreparedTransactionOld", "AppPoolExhausted"},
+			"PostgreSQLIdleInTransaction", "PostgreSQLLockConvoy", "PostgreSQLPreparedTransactionOld",
+			"PostgreSQLSyncStandbyMissing", "AppPoolExhausted"},
 		Thresholds: policy.PoolThresholds{
 			Waiting: 1, MaxWait: policy.Duration(time.Second), LeakAge: policy.Duration(5 * time.Minute), LeakFactor: 3, Victims: 3,
 			Headroom: 0.3, UsableShare: 0.8, ClientShare: 0.9, BusyShare: 0.8, SampleEvery: policy.Duration(5 * time.Second), Samples: 1,

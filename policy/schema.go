@@ -19,7 +19,7 @@ const (
 	anchorPattern   = `^(https?://\S+|[^\s/@]+:[0-9]+|\S*\$\{\S*)$`
 	emailPattern    = `^(\S+@\S+|\S*\$\{\S*)$`
 	hostPattern     = `^(/.*|[A-Za-z0-9._:%-]+|\S*\$\{\S*)$`
-	socketPattern  = `^(/.*|tcp://\S+:[0-9]+|\S*\$\{\S*)$`
+	socketPattern   = `^(/.*|tcp://\S+:[0-9]+|\S*\$\{\S*)$`
 	serverPattern   = `^([A-Za-z0-9._:-]+|\S*\$\{\S*)$`
 	slotPattern     = `^([a-z0-9_]*|\S*\$\{\S*)$`
 	digitsPattern   = `^([0-9]*|\S*\$\{\S*)$`

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/firebreak-sre/firebreak/internal/haproxy"
+	"github.com/firebreak-sre/firebreak/internal/pgbouncer"
 	"github.com/firebreak-sre/firebreak/internal/postgres"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/rs/zerolog"
@@ -90,6 +91,42 @@ func (c *connecting) cluster(ctx context.Context, fleet *postgres.Fleet, cluster
 		c.fail("%s: %d of its nodes say that they are the primary: there must be one", cluster.Cluster, primaries)
 	}
 	c.reads(ctx, cluster)
+	for _, b := range cluster.PgBouncers {
+		c.pooler(ctx, cluster, b)
+	}
+}
+
+// pooler tries the console of a pooler as each of its logins.
+func (c *connecting) pooler(ctx context.Context, cluster policy.PostgresCluster, b policy.PgBouncer) {
+	var opened databases
+	defer opened.closeConsoles()
+	ctx, cancel := context.WithTimeout(ctx, connectWithin)
+	defer cancel()
+	name := cluster.Cluster + "/" + b.PgBouncer
+	logins := []policy.PostgresLogin{b.Stats}
+	if b.Admin != nil {
+		logins = append(logins, *b.Admin)
+	}
+	var told pgbouncer.Settings
+	for _, l := range logins {
+		console, err := opened.console(cluster, b, l)
+		if err == nil {
+			told, err = console.Config(ctx)
+		}
+		if err != nil {
+			c.fail("%s: as %s: %v", name, l.User, err)
+			return
+		}
+	}
+	switch {
+	case b.Admin != nil && !told.Admin(b.Admin.User):
+		c.failed++
+		fmt.Fprintf(c.out, "  %s: PgBouncer\n    missing: %s is none of its admin_users: add it in pgbouncer.ini, and RELOAD\n", name, b.Admin.User)
+	case told.Admin(b.Stats.User):
+		fmt.Fprintf(c.out, "  %s: PgBouncer answers\n    note: %s only looks, and is one of its admin_users: stats_users is enough\n", name, b.Stats.User)
+	default:
+		fmt.Fprintf(c.out, "  %s: PgBouncer answers, and its logins may do what they need and not more\n", name)
+	}
 }
 
 // node tries one server.

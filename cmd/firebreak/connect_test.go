@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,7 +14,7 @@ import (
 )
 
 // connectPolicy is a policy for a cluster of the test bed, as an operator writes it.
-func connectPolicy(c *testbed.PostgresCluster, socket string) string {
+func connectPolicy(c *testbed.PostgresCluster, b *testbed.PgBouncer, socket string) string {
 	nodes := ""
 	for _, n := range c.Nodes() {
 		nodes += fmt.Sprintf("      - {node: %s, host: 127.0.0.1, port: %d}\n", n.Name, n.Port)
@@ -28,11 +29,23 @@ postgres:
       act: {user: firebreak_act, password: act-password}
     nodes:
 %s    reads: {haproxy: {address: %s, backend: pg_read}}
+    pgbouncers:
+      - {pgbouncer: bouncer1, host: 127.0.0.1, port: %s, sslmode: disable, stats: %s, admin: %s}
 handlers:
   replicationlag:
     mode: observe
     clusters: [{cluster: orders, fix: {allow: [drain, end_conflict], roles: [app_ro]}}]
-`, testbed.Database, nodes, socket)
+`, testbed.Database, nodes, socket, strings.TrimPrefix(b.Addr, "127.0.0.1:"), loginOf(b.StatsURL()), loginOf(b.AdminURL()))
+}
+
+// loginOf is a login of the policy with the user and password of a URL.
+func loginOf(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		panic(err) // the test bed's own
+	}
+	password, _ := u.User.Password()
+	return fmt.Sprintf("{user: %s, password: %q}", u.User.Username(), password)
 }
 
 // A new cluster: first nothing works and each missing right is named with its statement; after roles.sql all does.
@@ -45,7 +58,8 @@ func TestConfigCheckConnects(t *testing.T) {
 		servers[s.Name] = s.Addr
 	}
 	balancer := testbed.StartHAProxy(t, testbed.HAProxyOptions{Servers: servers, Backend: "pg_read", Check: true})
-	file := writeFile(t, t.TempDir(), "firebreak.yaml", connectPolicy(c, balancer.Socket))
+	bouncer := testbed.StartPgBouncer(t, testbed.PgBouncerOptions{Target: c.Primary})
+	file := writeFile(t, t.TempDir(), "firebreak.yaml", connectPolicy(c, bouncer, balancer.Socket))
 	check := func() (int, string) {
 		var out bytes.Buffer
 		code := run(t.Context(), []string{"config", "check", "--connect", file}, environment{}.lookup, &out, &out)
@@ -53,7 +67,8 @@ func TestConfigCheckConnects(t *testing.T) {
 	}
 	code, said := check()
 	for _, want := range []string{"orders/pg1: primary, PostgreSQL", "orders/pg2: standby", "missing: pg_monitor", "missing: pg_signal_backend",
-		"GRANT pg_signal_backend TO", "read pool: backend pg_read of HAProxy has 2 servers", "note: pg1 is no server of backend pg_read"} {
+		"GRANT pg_signal_backend TO", "read pool: backend pg_read of HAProxy has 2 servers", "note: pg1 is no server of backend pg_read",
+		"orders/bouncer1: PgBouncer answers, and its logins may do what they need and not more"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("before the grants %q is missing in\n%s", want, said)
 		}

@@ -6,14 +6,18 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/firebreak-sre/firebreak/handlers/poolexhaustion"
+	"github.com/firebreak-sre/firebreak/internal/pgbouncer"
 	"github.com/firebreak-sre/firebreak/internal/postgres"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
 	"github.com/firebreak-sre/firebreak/remediations/haproxy"
 	"github.com/firebreak-sre/firebreak/remediations/httpadmin"
+	"github.com/firebreak-sre/firebreak/remediations/pgbouncer/deadman"
 	"github.com/rs/zerolog"
 
 	runtime "github.com/firebreak-sre/firebreak/internal/haproxy"
+	poolers "github.com/firebreak-sre/firebreak/remediations/pgbouncer"
 	sessions "github.com/firebreak-sre/firebreak/remediations/postgres"
 )
 
@@ -22,6 +26,11 @@ type databases struct {
 	fleet    *postgres.Fleet
 	sessions *sessions.Sessions
 	reads    *haproxy.ReadPool
+	// looking are the poolers' consoles by their place, as a login that only reads. changing is what may be changed there.
+	looking  map[string]*pgbouncer.Console
+	changing *poolers.Poolers
+	// consoles are all of them, to be closed.
+	consoles []*pgbouncer.Console
 }
 
 // openDatabases reads the policy. It connects to nothing yet.
@@ -41,14 +50,75 @@ func openDatabases(p policy.Policy, log zerolog.Logger) (*databases, error) {
 	if d.reads, err = haproxy.New(haproxy.Config{Pools: pools}); err != nil {
 		return nil, err
 	}
+	if err := d.openPoolers(p); err != nil {
+		return nil, err
+	}
 	return d, nil
+}
+
+// lookers are the consoles as the handler takes them.
+func (d *databases) lookers() map[string]poolexhaustion.Console {
+	all := make(map[string]poolexhaustion.Console, len(d.looking))
+	for place, c := range d.looking {
+		all[place] = c
+	}
+	return all
 }
 
 // Run keeps the sessions open that are needed when no new ones are let in.
 func (d *databases) Run(ctx context.Context) error { return d.fleet.Run(ctx) }
 
 // Close ends all sessions.
-func (d *databases) Close() { d.fleet.Close() }
+func (d *databases) Close() {
+	d.closeConsoles()
+	d.fleet.Close()
+}
+
+func (d *databases) closeConsoles() {
+	for _, c := range d.consoles {
+		c.Close()
+	}
+}
+
+// openPoolers reads the poolers of the policy. One without a login that may change it is only looked at.
+func (d *databases) openPoolers(p policy.Policy) error {
+	d.looking = map[string]*pgbouncer.Console{}
+	admins := map[string]poolers.Pooler{}
+	for _, c := range p.Postgres {
+		for _, b := range c.PgBouncers {
+			place := c.Cluster + "/" + b.PgBouncer
+			var err error
+			if d.looking[place], err = d.console(c, b, b.Stats); err != nil {
+				return fmt.Errorf("pooler %s: %w", place, err)
+			}
+			if b.Admin == nil {
+				continue
+			}
+			var admin poolers.Pooler
+			if admin.Console, err = d.console(c, b, *b.Admin); err != nil {
+				return fmt.Errorf("pooler %s: %w", place, err)
+			}
+			if m := b.Deadman; m != nil {
+				if admin.Deadman, err = deadman.NewClient(m.Address, m.Token.Reveal()); err != nil {
+					return fmt.Errorf("dead-man of pooler %s: %w", place, err)
+				}
+			}
+			admins[place] = admin
+		}
+	}
+	var err error
+	d.changing, err = poolers.New(poolers.Config{Poolers: admins})
+	return err
+}
+
+func (d *databases) console(c policy.PostgresCluster, b policy.PgBouncer, l policy.PostgresLogin) (*pgbouncer.Console, error) {
+	console, err := pgbouncer.New(pgbouncer.Config{Host: b.Host, Port: b.Port, SSLMode: b.SSLMode, RootCert: c.Connect.SSLRootCertFile,
+		User: l.User, Password: l.Password.Reveal(), Timeout: c.Connect.Timeout.D()})
+	if err == nil {
+		d.consoles = append(d.consoles, console)
+	}
+	return console, err
+}
 
 // serversOf are all nodes of all clusters that some handler looks at. A cluster that none does is not connected to.
 func serversOf(p policy.Policy) []postgres.Node {

@@ -44,6 +44,7 @@ type cli struct {
 
 	Notify  notifyCmd  `cmd:"" help:"Try the places that are told of outcomes."`
 	Slack   slackCmd   `cmd:"" help:"Set Slack up."`
+	Deadman deadmanCmd `cmd:"" help:"Run beside a PgBouncer, and end a pause on time when nobody else does."`
 	Config  configCmd  `cmd:"" help:"Check a policy file, or print an example or the schema."`
 	Bench   benchCmd   `cmd:"" help:"Measure on this machine, beside a floor in the same run."`
 	Version versionCmd `cmd:"" help:"Print the version."`

@@ -10,6 +10,7 @@ import (
 
 	"github.com/firebreak-sre/firebreak/bus"
 	"github.com/firebreak-sre/firebreak/handlers"
+	"github.com/firebreak-sre/firebreak/handlers/poolexhaustion"
 	"github.com/firebreak-sre/firebreak/handlers/replicationlag"
 	"github.com/firebreak-sre/firebreak/handlers/retrystorm"
 	"github.com/firebreak-sre/firebreak/policy"
@@ -18,6 +19,7 @@ import (
 	"github.com/firebreak-sre/firebreak/remediations/breaker"
 	"github.com/firebreak-sre/firebreak/remediations/haproxy"
 	"github.com/firebreak-sre/firebreak/remediations/httpadmin"
+	"github.com/firebreak-sre/firebreak/remediations/pgbouncer"
 	"github.com/firebreak-sre/firebreak/remediations/postgres"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -50,14 +52,19 @@ func newRunner(ctx context.Context, b *bus.Bus, k *kernel, db *databases, p sett
 	if err != nil {
 		return nil, err
 	}
-	carried, err := chosen([]*handlers.Bound{handlers.Bind(storm), handlers.Bind(lag)}, p.handlers)
+	pool, err := poolexhaustion.New(p.Policy, db.fleet, db.lookers(), probeClient())
+	if err != nil {
+		return nil, err
+	}
+	carried, err := chosen([]*handlers.Bound{handlers.Bind(storm), handlers.Bind(lag), handlers.Bind(pool)}, p.handlers)
 	if err != nil {
 		return nil, err
 	}
 	return handlers.NewRunner(ctx, handlers.Config{
-		Handlers:     carried,
-		Remediations: map[string]remediations.Remediation{"breaker": breakers, "httpadmin": admin, haproxy.Name: db.reads, postgres.Name: db.sessions},
-		Ledger:       k.ledger, Gate: k.guard, Permits: p.Permits, Approvals: approvals{p.Policy}, Limits: p.Limits, Metrics: handlers.NewMetrics(reg), Log: log,
+		Handlers: carried,
+		Remediations: map[string]remediations.Remediation{"breaker": breakers, httpadmin.Name: admin, haproxy.Name: db.reads,
+			postgres.Name: db.sessions, pgbouncer.Name: db.changing},
+		Ledger: k.ledger, Gate: k.guard, Permits: p.Permits, Approvals: approvals{p.Policy}, Limits: p.Limits, Metrics: handlers.NewMetrics(reg), Log: log,
 	}, b)
 }
 
