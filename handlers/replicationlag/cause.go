@@ -57,7 +57,7 @@ func (r deciding) classify(s state, t trend) Cause {
 		return CauseStandbyAbsent
 	case !s.readable() || s.doubt != "":
 		return CauseProbeUnknown
-	case s.attached() && !s.paused() && s.lag.known && s.lag.bytes <= r.slack() && !r.silent(s):
+	case s.attached() && !s.paused() && s.lag.known && s.lag.bytes <= r.slackOf(s) && !r.silent(s):
 		if t.idle() && s.commitAge() > r.thresholds.SLO.D().Seconds() {
 			return CauseIdlePrimary
 		}
@@ -83,7 +83,7 @@ func (r deciding) classify(s state, t trend) Cause {
 // classifyFlow is for a standby that has a receiver: where does the WAL get stuck?
 func (r deciding) classifyFlow(s state, t trend) Cause {
 	p := s.parts()
-	half := func(part int64) bool { return p.known && part > r.slack()/2 && 2*part >= p.total() }
+	half := func(part int64) bool { return p.known && part > r.slackOf(s)/2 && 2*part >= p.total() }
 	switch {
 	case r.silent(s) && (s.sender == nil || half(p.unsent+p.inFlight)) && !t.gaining:
 		return CauseReceiverHung
@@ -135,6 +135,14 @@ func (r deciding) burst(t trend) bool {
 
 // steady is by how many seconds the lag may grow in each second to be called the same: noise of two measurements, not a fault.
 const steady = 0.5
+
+// slackOf is how much WAL behind counts as nothing at a standby: while replay waits for somebody, nothing does, however little is written.
+func (r deciding) slackOf(s state) int64 {
+	if s.waitsForSnapshot() || s.waitsForLock() {
+		return 0
+	}
+	return r.slack()
+}
 
 // slack is how much WAL behind counts as nothing.
 func (r deciding) slack() int64 { return int64(r.thresholds.SlackBytes) }

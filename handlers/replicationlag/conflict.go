@@ -2,6 +2,7 @@ package replicationlag
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,8 @@ type conflict struct {
 	// doubt is why the sessions cannot be judged; more is how many would be ended if the policy's bound were higher.
 	doubt string
 	more  int
+	// tooMany says why the victims are more than one action may end; "" if they are not.
+	tooMany string
 }
 
 // conflict reads the sessions of the newest look. A session counts only if each of the looks that must agree saw it, in the same
@@ -49,7 +52,19 @@ func (r deciding) conflict(f finding) conflict {
 	if most := r.cluster.maxSessions(); len(c.victims) > most {
 		c.more, c.victims = len(c.victims)-most, c.victims[:most]
 	}
+	if most := tenthOf(s.Clients); most < len(c.victims) {
+		c.tooMany = words("it has %d sessions of clients, and one action ends at most a tenth of them, here %d", *s.Clients, most)
+	}
 	return c
+}
+
+// tenthOf is how many sessions one action may end of so many, but at least one: what remediations/postgres holds too. Of an unknown
+// number it is any: the server decides then.
+func tenthOf(clients *int) int {
+	if clients == nil {
+		return math.MaxInt
+	}
+	return max(1, *clients/10)
 }
 
 func holds(c Cause) string {

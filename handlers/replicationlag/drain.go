@@ -59,7 +59,9 @@ func (r deciding) wellReaders(without string) (int, string) {
 			ready = ready && in && reader.Ready
 			if other.Node != s.primary.Name {
 				st := r.stateOf(s, other)
-				well = well && st.readable() && st.lag.known && st.lag.kind != unmeasured && st.lag.seconds <= r.thresholds.SLO.D().Seconds()
+				// The lag of one whose receiver is silent is what it was when that last spoke.
+				well = well && st.readable() && st.doubt == "" && st.attached() && !r.silent(st) && st.lag.known &&
+					st.lag.kind != unmeasured && st.lag.seconds <= r.thresholds.SLO.D().Seconds()
 			}
 		}
 		if ready && well {

@@ -43,6 +43,9 @@ func (r deciding) endConflict(f finding) incidents.Decision {
 	case len(c.victims) == 0:
 		return r.wait(f.cause, words("%s; no session was seen in all of the last %d looks that has held it up for longer than %s", said, len(f.states), t.ConflictAge))
 	}
+	if c.tooMany != "" {
+		return r.page(f.cause, words("%s; it is held up by %s. %s, and ending some of them would not help", said, sessionWords(c.victims), c.tooMany))
+	}
 	p := conflictParams{SystemIdentifier: s.node.SystemIdentifier, Roles: slices.Sorted(slices.Values(r.cluster.Fix.Roles)), Max: r.cluster.maxSessions()}
 	for _, v := range c.victims {
 		p.Sessions = append(p.Sessions, sessionParams{PID: v.PID, BackendStart: stamp(v.BackendStart), XactStart: stamp(v.XactStart), User: v.User})

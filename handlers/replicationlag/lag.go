@@ -113,7 +113,7 @@ func (r deciding) stateOf(s sight, n policy.PostgresNode) state {
 		st.doubt = "its views hide their numbers from us: grant pg_monitor"
 	}
 	st.cascaded = st.sender == nil && r.streamsFromStandby(st)
-	st.lag = measure(s.primary, st.node, st.sender, r.slack())
+	st.lag = measure(s.primary, st.node, st.sender, r.slackOf(st))
 	return st
 }
 
@@ -189,9 +189,13 @@ func streams(s *Sender) bool { return s.State == "streaming" || s.State == "catc
 // parts says where the WAL is. Without a row there are only two: not yet received, and not yet replayed.
 func (s state) parts() parts {
 	if s.sender != nil && s.sender.Sent != nil && s.sender.Write != nil && s.sender.Flush != nil && s.sender.Replay != nil {
-		w := s.sender
+		w, replayed := s.sender, *s.sender.Replay
+		if s.readable() && s.standby().Replayed != nil {
+			// Its own word is newer: the primary hears of it only when the receiver speaks, which is not while that waits for the disk.
+			replayed = max(replayed, *s.standby().Replayed)
+		}
 		return parts{known: true, unsent: behind(s.primary.Primary.Current, *w.Sent), inFlight: behind(*w.Sent, *w.Write),
-			unflushed: behind(*w.Write, *w.Flush), unreplayed: behind(*w.Flush, *w.Replay)}
+			unflushed: behind(*w.Write, *w.Flush), unreplayed: behind(*w.Flush, replayed)}
 	}
 	if s.sender == nil && s.readable() && s.standby().Received != nil && s.standby().Replayed != nil {
 		return parts{known: true, unsent: behind(s.primary.Primary.Current, *s.standby().Received),

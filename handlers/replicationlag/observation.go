@@ -115,6 +115,8 @@ type Standby struct {
 	// ApplyDelay is recovery_min_apply_delay, StreamingDelay max_standby_streaming_delay (-1: for ever), in milliseconds.
 	ApplyDelay     int64 `json:"apply_delay,omitempty"`
 	StreamingDelay int64 `json:"streaming_delay,omitempty"`
+	// Clients are how many sessions of clients there are; nil: not known.
+	Clients *int `json:"clients,omitempty"`
 	// Holders are the sessions that hold replay up; only looked for while it waits for one.
 	Holders []Session `json:"holders,omitempty"`
 	// HoldersProblem says why they could not be found, or may not be the right ones.

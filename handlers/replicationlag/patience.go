@@ -15,7 +15,8 @@ const (
 )
 
 // waitedLong says that each look ended in waiting for as long as this cause is waited for, this one included. Decide keeps nothing, so
-// it derives what it said at those looks again. A long pause begins a new story.
+// it derives what it said at those looks again. A long pause begins a new story. The longest patience of the story counts: two looks that
+// do not agree at the end of a long catching up are no reason to call a person.
 func (r deciding) waitedLong(c Cause, f finding) bool {
 	allowed := r.patience(c, f)
 	for k := 1; ; k++ {
@@ -29,9 +30,11 @@ func (r deciding) waitedLong(c Cause, f finding) bool {
 		earlier.sights = r.sights[:len(r.sights)-k]
 		earlier.all = r.all[:len(r.all)-k]
 		earlier.Now = earlier.newest().at
-		if d, _ := earlier.rule(); d.Verdict != incidents.Wait {
+		d, about := earlier.rule()
+		if d.Verdict != incidents.Wait {
 			return false
 		}
+		allowed = max(allowed, earlier.patience(Cause(d.Cause), about))
 	}
 }
 

@@ -98,7 +98,7 @@ func (r deciding) unmoved(node string, ok func(state) bool) time.Duration {
 			break
 		}
 		st := r.stateOf(s, n)
-		if !st.readable() || st.standby().Replayed == nil || !st.lag.known || st.lag.bytes <= r.slack() || !ok(st) {
+		if !st.readable() || st.standby().Replayed == nil || !st.lag.known || st.lag.bytes <= r.slackOf(st) || !ok(st) {
 			break
 		}
 		if newest.IsZero() {

@@ -11,7 +11,8 @@ func (r *nodeReader) standby(ctx context.Context, at position) (*Standby, error)
 	if err != nil {
 		return nil, fmt.Errorf("read the state of replay: %w", err)
 	}
-	s := &Standby{Pause: own.Pause, Received: at.Received, Replayed: at.Replayed, ApplyDelay: own.ApplyDelay, StreamingDelay: own.StreamingDelay}
+	s := &Standby{Pause: own.Pause, Received: at.Received, Replayed: at.Replayed, ApplyDelay: own.ApplyDelay, StreamingDelay: own.StreamingDelay,
+		Clients: &own.Clients}
 	if at.ReplayedAt != nil {
 		s.ReplayedAt = *at.ReplayedAt
 	}
@@ -40,6 +41,7 @@ type replay struct {
 	Pause          string
 	ApplyDelay     int64
 	StreamingDelay int64
+	Clients        int
 }
 
 // replaySQL reads how replay goes. Before version 14 a pause that is only requested counts as one. An ended recovery is an error.
@@ -50,7 +52,8 @@ func replaySQL(version int) string {
 	}
 	return `SELECT ` + pause + ` AS pause,
   (SELECT setting::bigint FROM pg_settings WHERE name = 'recovery_min_apply_delay') AS apply_delay,
-  (SELECT setting::bigint FROM pg_settings WHERE name = 'max_standby_streaming_delay') AS streaming_delay`
+  (SELECT setting::bigint FROM pg_settings WHERE name = 'max_standby_streaming_delay') AS streaming_delay,
+  (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend') AS clients`
 }
 
 // receiverSQL is the same for all versions: it leaves out the positions, which have other names in version 12.

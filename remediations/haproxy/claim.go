@@ -27,9 +27,10 @@ func claimOf(o remediations.Order) string {
 	return strconv.FormatInt(o.Deadline.UnixMilli(), 10) + "." + o.Action
 }
 
-// claimed is the claim on a server that lives and is not of our action; empty if there is none. A claim that cannot be read lives for
-// ever: it is taken away by hand, or by the next claim on the same server, or with the process.
-func claimed(v haproxy.View, server, ours string, now time.Time) string {
+// claimed is the claim on a server that lives and is not of our action; empty if there is none. It lives until its deadline, and for the
+// grace behind it. A claim that cannot be read lives for ever: it is taken away by hand, or by the next claim on the same server, or with
+// the process.
+func claimed(v haproxy.View, server, ours string, now time.Time, grace time.Duration) string {
 	claim := v.Mark(haproxy.Claim, server)
 	if claim == "" {
 		return ""
@@ -39,7 +40,7 @@ func claimed(v haproxy.View, server, ours string, now time.Time) string {
 		return ""
 	}
 	ms, err := strconv.ParseInt(until, 10, 64)
-	if err == nil && now.After(time.UnixMilli(ms).Add(claimGrace)) {
+	if err == nil && now.After(time.UnixMilli(ms).Add(grace)) {
 		return ""
 	}
 	return claim

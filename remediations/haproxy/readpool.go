@@ -19,7 +19,8 @@ const (
 
 	// defaultTimeout bounds one command of an order that names no timeout.
 	defaultTimeout = 5 * time.Second
-	// claimGrace is how long a claim counts beyond the deadline of its order: what clocks may differ by.
+	// claimGrace is how long a claim on another server counts beyond the deadline of its order: what clocks may differ by. On the same
+	// server it counts until the deadline alone: whoever holds the cluster's lock now has waited for that, and asked what became of it.
 	claimGrace = 5 * time.Second
 )
 

@@ -57,7 +57,7 @@ func (p pool) read(v haproxy.View, server string, o remediations.Order) (sight, 
 		return sight{}, fmt.Errorf("backend %s has no server %s", p.Backend, server)
 	}
 	now := time.Now()
-	s := sight{server: found, holder: v.Mark(haproxy.Held, server), claimant: claimed(v, server, o.Action, now)}
+	s := sight{server: found, holder: v.Mark(haproxy.Held, server), claimant: claimed(v, server, o.Action, now, 0)}
 	s.judge(v, o)
 	for i, other := range p.servers {
 		if other == server {
@@ -69,7 +69,7 @@ func (p pool) read(v haproxy.View, server string, o remediations.Order) (sight, 
 			s.away = append(s.away, p.nodes[i]+" is not in the backend")
 		case !found.Takes():
 			s.away = append(s.away, p.nodes[i]+" is "+found.Why())
-		case claimed(v, other, o.Action, now) != "":
+		case claimed(v, other, o.Action, now, claimGrace) != "":
 			s.claims++
 			s.away = append(s.away, p.nodes[i]+" is about to be drained by another action")
 		default:
