@@ -45,6 +45,10 @@ func (r *run) resolveDoubt(ctx context.Context) (bool, error) {
 	case remediations.Absent:
 		return true, r.append(ctx, incidents.Event{Kind: incidents.NotApplied, Presence: &seen, Note: "the target proves that nothing was changed", Due: now})
 	case remediations.Foreign:
+		if f.Order.Once {
+			return true, r.append(ctx, incidents.Event{Kind: incidents.GaveUp, Presence: &seen, Due: now,
+				Note: "it is different there by now, so nobody can tell whether it happened: " + seen.Detail})
+		}
 		return true, r.append(ctx, incidents.Event{Kind: incidents.NotApplied, Presence: &seen, Note: "somebody else's change stands there: " + seen.Detail, Due: r.later()})
 	}
 	return r.doubt(ctx, f, rem, seen)

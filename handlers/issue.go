@@ -71,6 +71,8 @@ func (r *run) recordApplied(ctx context.Context, rem remediations.Remediation, o
 		switch {
 		case loadErr != nil:
 			return err
+		case o.Once && applied(st, o.Action):
+			return err // whoever went on has found it, and it is over
 		case ended(st, o.Action):
 			return r.takeBack(ctx, rem, o, receipt, err)
 		case st.Stage != incidents.Sending && st.Stage != incidents.Doubtful:
@@ -94,6 +96,16 @@ func (r *run) takeBack(ctx context.Context, rem remediations.Remediation, o reme
 		return fmt.Errorf("take back the late %s of %s: %w", o.Fix, o.Incident, err)
 	}
 	return conflict
+}
+
+// applied says whether an action is known to have taken effect.
+func applied(st *incidents.State, action string) bool {
+	for _, f := range st.Fixes {
+		if f.Order.Action == action {
+			return !f.Times.Applied.IsZero()
+		}
+	}
+	return false
 }
 
 // ended says whether an action has come to its end in the record.

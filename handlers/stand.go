@@ -71,7 +71,7 @@ func (r *run) hold(ctx context.Context) (bool, error) {
 		return true, r.adjust(ctx, f.Order.Released)
 	case now.Before(r.st.Due):
 		return false, nil
-	case f.Order.Released == 0 && !f.Verify.UntilHealed && r.holdOver(f, now):
+	case f.Order.Released == 0 && !f.Regressed && !f.Verify.UntilHealed && r.holdOver(f, now):
 		return true, r.nextShare(ctx, f)
 	}
 	j, events, gone, err := r.judge(ctx, f)
@@ -84,7 +84,7 @@ func (r *run) hold(ctx context.Context) (bool, error) {
 	if j.Effect == incidents.Improved && f.Times.Verified.IsZero() {
 		events = append(events, incidents.Event{Kind: incidents.Verified, Judgement: &j})
 	}
-	healed := f.Order.Released == 0 && f.Verify.UntilHealed && j.Healed
+	healed := f.Order.Released == 0 && !f.Regressed && f.Verify.UntilHealed && j.Healed
 	if healed || f.Order.Released > 0 && !f.Regressed && r.shareOver(f, j, now) {
 		if err := r.append(ctx, withDue(events, now)...); err != nil {
 			return false, err

@@ -96,6 +96,7 @@ func apart() []incidents.Event {
 		{Kind: incidents.GaveUp, Note: "the target never said"},
 		{Kind: incidents.Regressed, Judgement: judged(incidents.Worse)},
 		{Kind: incidents.NotOurs},
+		{Kind: incidents.Spent},
 		{Kind: incidents.Verified, Judgement: judged(incidents.NoEffect)},
 		{Kind: incidents.Verified, Judgement: judged(incidents.Worse)},
 		{Kind: incidents.Verified, Judgement: judged(incidents.Pending)},

@@ -157,10 +157,10 @@ func (a *agenda) due(key string) bool {
 		return false
 	case a.nudged[key]:
 		return true
+	case !retry.IsZero(): // also of one that is in the agenda no more: the replica remembers it
+		return !now.Before(retry)
 	case !ok:
 		return false
-	case !retry.IsZero():
-		return !now.Before(retry)
 	}
 	return !now.Before(e.due)
 }
@@ -168,10 +168,13 @@ func (a *agenda) due(key string) bool {
 // next is when something of the agenda becomes due on this replica, by the world's clock.
 func (a *agenda) next() time.Time {
 	var first time.Time
-	for _, key := range slices.Sorted(maps.Keys(a.w.agenda.items)) {
-		at := a.w.agenda.items[key].due
+	for _, key := range a.w.keys(a.rep) {
+		e, ok := a.w.agenda.items[key]
+		at := e.due
 		if r := a.retry[key]; !r.IsZero() {
 			at = r
+		} else if !ok {
+			continue // it was nudged: that is now
 		}
 		at = at.Add(-a.rep.skew)
 		if c := a.w.agenda.claims[key]; c.lane == nil && c.until.After(at) {

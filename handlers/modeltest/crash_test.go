@@ -17,43 +17,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// story is one way in which a change can go, on one kind of target.
-type story struct {
-	name string
-	kind kind
-	tell func(*world, *target)
-}
-
-// stories are all of them: what happens to the world, and when.
-func stories() []story {
-	approve := func(w *world, t *target) {
-		t.class = remediations.ClassP2
-		w.later(4*time.Second, func() { w.say("alice", approves) })
-		w.later(9*time.Second, func() { w.say("bob", approves) })
-	}
-	ways := []story{
-		{"fixed", "", func(*world, *target) {}},
-		{"ineffective", "", func(_ *world, t *target) { t.does = nothing }},
-		{"worse", "", func(_ *world, t *target) { t.does = harms }},
-		{"refused", "", func(w *world, t *target) { t.rejects = true; w.later(20*time.Second, func() { t.rejects = false }) }},
-		{"answer lost", "", func(w *world, t *target) { t.lost = true; w.later(12*time.Second, func() { t.lost = false }) }},
-		{"never told", "", func(w *world, t *target) {
-			w.later(3*time.Second, func() { t.mute = true })
-			w.later(25*time.Second, func() { t.mute = false })
-		}},
-		{"approved", "", approve},
-		{"recalled", "", func(w *world, _ *target) { w.later(16*time.Second, func() { w.say("alice", recalls) }) }},
-	}
-	var all []story
-	for _, k := range kinds() {
-		for _, s := range ways {
-			s.kind = k
-			all = append(all, s)
-		}
-	}
-	return append(all, story{"regressed", fencing, func(_ *world, t *target) { t.relapse = 50 }})
-}
-
 // event is something that a story does at a time.
 type event struct {
 	at time.Time
@@ -137,7 +100,12 @@ func (s story) run(t testing.TB, metrics *handlers.Metrics, seed uint64, h harm,
 	s.tell(w, target)
 	target.sick = true
 	w.post(w.fire(target, 0), 0)
-	w.later(80*time.Second, func() { target.sick = false; w.post(w.resolve(target, 0), 0) })
+	healed := func() { target.sick = false }
+	if s.heals > 0 {
+		w.later(s.heals, healed)
+		healed = func() {}
+	}
+	w.later(resolvesAt, func() { healed(); w.post(w.resolve(target, 0), 0) })
 	point = w.drive(h, k)
 	w.verdict()
 	w.end()

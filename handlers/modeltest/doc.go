@@ -17,6 +17,10 @@
 //	c  carries an owner and ends the change by itself; neither compares nor looks at the deadline
 //	d  a plain level: no owner, no compare, no deadline, no end
 //	e  as b, and ends the change by itself; often it cannot tell
+//	f  its changes happen once: it ends the one that it is told, by identity and by its own clock; that one may also end by itself or by
+//	   another hand, which cannot be told apart, and another one may come
+//
+// Some changes on a to e are kept until the fault itself is gone.
 //
 // # What remains
 //

@@ -20,6 +20,11 @@ type sight struct {
 	Sick     bool `json:"sick"`
 	Worse    bool `json:"worse"`
 	Grade    int  `json:"grade"`
+	// Session is the identity of what a change that happens once would end.
+	Session uint64 `json:"session,omitempty"`
+	// Keep says that a change is kept until it is healed, Healed that the fault is gone, whatever the change hides.
+	Keep   bool `json:"keep,omitempty"`
+	Healed bool `json:"healed,omitempty"`
 }
 
 const familyName = "model"
@@ -84,15 +89,24 @@ func decide(c handlers.Case[sight]) incidents.Decision {
 		return incidents.Decision{Cause: "beyond", Verdict: incidents.Page, Reason: "no change helps against that"}
 	}
 	// The shorter one stands for less time: it must not be sent where the longer one was approved, nor the other way round.
-	long := limit / time.Duration(last.Grade)
+	long, once := limit/time.Duration(last.Grade), kind(c.Target.Name[:1]).once()
 	return incidents.Decision{Cause: "sick", Verdict: incidents.Act, Reason: fmt.Sprintf("it is sick since %d looks", len(c.Before)),
 		Until: c.Now.Add(2 * time.Second),
 		Step: &remediations.Step{Remediation: c.Target.Name[:1], Service: c.Target.Name, Edge: "out", Fix: "open",
-			Params: json.RawMessage(fmt.Sprintf(`{"grade":%d}`, last.Grade)), TTL: policy.Duration(ttl), Limit: policy.Duration(long),
+			Params: asParams(params{Grade: last.Grade, Session: last.Session}), Once: once, TTL: policy.Duration(ttl), Limit: policy.Duration(long),
 			Timeout: policy.Duration(timeout), Ramp: []int{50, 90}, Reason: "sick"},
 		Verify: &incidents.Verify{Every: policy.Duration(every), Within: policy.Duration(40 * time.Second),
-			HoldFor: policy.Duration(20 * time.Second), RampEvery: policy.Duration(10 * time.Second)}}
+			HoldFor: policy.Duration(20 * time.Second), RampEvery: policy.Duration(10 * time.Second),
+			UntilHealed: last.Keep}}
 }
+
+// params are the settings of a change; which session it is meant for makes it another plan.
+type params struct {
+	Grade   int    `json:"grade"`
+	Session uint64 `json:"session,omitempty"`
+}
+
+func asParams(p params) json.RawMessage { return json.RawMessage(asText(p)) }
 
 func judge(c handlers.Case[sight]) incidents.Judgement {
 	if len(c.After) == 0 {
@@ -104,7 +118,7 @@ func judge(c handlers.Case[sight]) incidents.Judgement {
 	case last.Worse || c.Step.Released > 0 && last.Sick:
 		return incidents.Judgement{Effect: incidents.Worse, Words: "it is worse"}
 	case !last.Sick:
-		return incidents.Judgement{Effect: incidents.Improved, Words: "it is well"}
+		return incidents.Judgement{Effect: incidents.Improved, Healed: last.Healed, Words: "it is well"}
 	}
 	return incidents.Judgement{Effect: incidents.Pending, Words: "still sick"}
 }

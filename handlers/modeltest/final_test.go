@@ -9,7 +9,8 @@ import (
 )
 
 // heal ends every fault: whoever is stopped goes on, whoever died is back, every target answers, and nothing fires any more. That
-// the alerts resolved is told to nobody: the reconciler finds out.
+// the alerts resolved is told to nobody: the reconciler finds out. Where a change is kept until it is healed the fault goes on, in half of the
+// episodes: the change has to end by its limit then.
 func (w *world) heal() {
 	w.note("-- everything is healed")
 	w.faults = faults{}
@@ -22,7 +23,8 @@ func (w *world) heal() {
 	w.letGo()
 	for _, name := range w.names {
 		t := w.targets[name]
-		t.hidden, t.mute, t.deaf, t.lost, t.slow, t.rejects, t.sick, t.forbidden = false, false, false, false, false, false, false, false
+		t.hidden, t.mute, t.deaf, t.lost, t.slow, t.rejects, t.forbidden = false, false, false, false, false, false, false
+		t.sick = t.sick && t.keeps && w.oneIn(2)
 		t.mode = policy.Auto
 		for n := range t.alerts {
 			t.alerts[n].firing = false
@@ -62,7 +64,7 @@ func (w *world) quiet() bool {
 		return false
 	}
 	for _, r := range w.replicas {
-		if r.fresh || len(r.agenda.nudged) > 0 && len(w.keys(r)) > 0 {
+		if r.fresh || len(w.keys(r)) > 0 {
 			return false
 		}
 		for _, l := range r.lanes {
@@ -103,6 +105,7 @@ func (w *world) verdict() {
 		if f.closed != 1 {
 			w.fail("I5: %s reached %d ends", id, f.closed)
 		}
+		w.recorded(f)
 		if !w.brief {
 			w.replay(id)
 		}

@@ -40,7 +40,8 @@ func (f fixer) Bounds(s remediations.Step) remediations.Bounds {
 	if t := f.w.targets[s.Service]; t != nil {
 		class = t.class
 	}
-	return remediations.Bounds{Class: class, MaxLimit: 5 * time.Minute, ExpiresItself: f.kind.expires(), Adjusts: f.kind == fencing}
+	return remediations.Bounds{Class: class, MaxLimit: 5 * time.Minute, ExpiresItself: f.kind.expires(), Adjusts: f.kind == fencing,
+		Once: f.kind.once()}
 }
 
 func (f fixer) Check(_ context.Context, o remediations.Order) (remediations.Presence, error) {
@@ -84,6 +85,9 @@ func (f fixer) Apply(_ context.Context, o remediations.Order) (remediations.Rece
 
 func (f fixer) Revert(_ context.Context, o remediations.Order, _ remediations.Receipt) error {
 	w, t := f.w, f.w.targets[o.Service]
+	if t.kind.once() {
+		w.fail("once: %s was sent to be taken back at %s, where nothing of it stands", o.Action, t.name)
+	}
 	w.at("undo:before")
 	if t.deaf || t.mute {
 		t.orphan = t.orphan || t.late // whoever takes a late effect back tries once

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firebreak-sre/firebreak/handlers"
+	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/remediations"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -134,5 +135,42 @@ func TestLateReleaseEndsNothing(t *testing.T) {
 	w.end()
 	if w.broken != "" || w.count.effects != 1 {
 		t.Errorf("%d effects: %s", w.count.effects, w.broken)
+	}
+}
+
+// A replica stands still behind a command that took effect and happens once. Another one is told that what it was for has gone, judges it and
+// spends it. The first one wakes up: it has nothing to take back.
+func TestSenderWakesBehindWhatIsSpent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(1, handlers.NewMetrics(prometheus.NewRegistry()), filepath.Join(t.TempDir(), "stop"))
+	f := w.add("f0", "domain", remediations.ClassA)
+	w.open(2)
+	first, second := w.replicas[0], w.replicas[1]
+	far := w.now.Add(24 * time.Hour)
+	second.paused, second.wake = w.now, far
+	f.sick = true
+	w.post(w.fire(f, 0), 0)
+	if !w.until(0, "wire:delivered") {
+		t.Fatal("the command was never sent")
+	}
+	first.paused, first.wake = w.now, far
+	second.paused = time.Time{}
+	if !w.until(1, "appended:spent") {
+		t.Fatalf("nobody spent it: %s", w.broken)
+	}
+	second.paused, second.wake = w.now, far
+	first.paused = time.Time{}
+	for first.busy() != nil && w.broken == "" {
+		w.goOn()
+	}
+	second.paused = time.Time{}
+	if w.broken == "" {
+		w.heal()
+		w.settle()
+		w.verdict()
+	}
+	w.end()
+	if w.broken != "" || w.count.effects != 1 || w.count.spent != 1 || w.count.outcomes[incidents.OutcomeFixed] != 1 {
+		t.Errorf("%d effects, %d spent, outcomes %v, want one each, fixed: %s", w.count.effects, w.count.spent, w.count.outcomes, w.broken)
 	}
 }

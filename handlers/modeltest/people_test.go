@@ -147,6 +147,10 @@ func (w *world) editTarget() {
 	t := w.pick()
 	t.settle()
 	w.count.edits++
+	if t.kind.once() {
+		t.editSession()
+		return
+	}
 	if t.value != "" && w.oneIn(2) || human(t.value) && w.oneIn(2) {
 		t.edit("")
 		return
@@ -227,6 +231,9 @@ func (w *world) ring() {
 	case !al.firing:
 		if !t.sick {
 			t.sick, t.grade, t.does, t.relapse = true, 1+w.rng.IntN(2), effect(max(0, w.rng.IntN(6)-3)), 0
+			if t.kind.once() {
+				t.arise()
+			}
 			if w.oneIn(10) {
 				t.grade = 3
 			}

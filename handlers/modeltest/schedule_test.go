@@ -41,12 +41,13 @@ func newEpisode(w *world) *episode {
 	e := &episode{world: w}
 	classes := []remediations.Class{remediations.ClassA, remediations.ClassA, remediations.ClassA, remediations.ClassP, remediations.ClassP2}
 	for i := range 2 + w.rng.IntN(3) {
-		k := kinds()[w.rng.IntN(5)]
+		k := kinds()[w.rng.IntN(len(kinds()))]
 		domain := fmt.Sprint("domain", i)
 		if w.oneIn(3) {
 			domain = "domain0"
 		}
-		w.add(fmt.Sprintf("%s%d", k, i), domain, classes[w.rng.IntN(len(classes))])
+		t := w.add(fmt.Sprintf("%s%d", k, i), domain, classes[w.rng.IntN(len(classes))])
+		t.keeps = !k.once() && w.oneIn(4)
 	}
 	if w.oneIn(3) {
 		cool, risky := policy.Duration(30*time.Second), policy.Duration(time.Minute)
@@ -222,6 +223,9 @@ func (w *world) keys(r *replica) []string {
 		if on {
 			all[k] = true
 		}
+	}
+	for k := range r.agenda.retry {
+		all[k] = true
 	}
 	return slices.Sorted(maps.Keys(all))
 }

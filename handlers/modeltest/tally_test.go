@@ -15,7 +15,7 @@ func (c *tally) add(d tally) {
 	}{{&c.steps, d.steps}, {&c.crashes, d.crashes}, {&c.pauses, d.pauses}, {&c.incidents, d.incidents}, {&c.effects, d.effects},
 		{&c.edits, d.edits}, {&c.orders, d.orders}, {&c.issued, d.issued}, {&c.closed, d.closed}, {&c.overrides, d.overrides},
 		{&c.approvals, d.approvals}, {&c.refusals, d.refusals}, {&c.lateEnded, d.lateEnded}, {&c.lateLeft, d.lateLeft},
-		{&c.window, d.window}, {&c.confusion, d.confusion}} {
+		{&c.window, d.window}, {&c.confusion, d.confusion}, {&c.spent, d.spent}, {&c.healed, d.healed}} {
 		*p.into += p.n
 	}
 	c.late, c.reasons, c.outcomes = sum(c.late, d.late), sum(c.reasons, d.reasons), sum(c.outcomes, d.outcomes)
@@ -51,9 +51,11 @@ refusals by reason: %s
 outcomes: %s
 what remains on targets that neither compare nor look at the deadline:
 late effects by kind of target: %s; taken back later: %d; left for a person (kind d, the sender died or nobody waited): %d
-a person's edit between our reading and our writing: %d; a level taken for our own: %d`,
+a person's edit between our reading and our writing: %d; a level taken for our own: %d
+changes that happened once: %d; given back because they were healed: %d`,
 		episodes, c.steps, c.crashes, c.pauses, c.incidents, c.closed, c.issued, c.effects, c.edits, c.orders,
-		c.overrides, c.approvals, c.refusals, list(c.reasons), list(c.outcomes), list(c.late), c.lateEnded, c.lateLeft, c.window, c.confusion)
+		c.overrides, c.approvals, c.refusals, list(c.reasons), list(c.outcomes), list(c.late), c.lateEnded, c.lateLeft, c.window, c.confusion,
+		c.spent, c.healed)
 }
 
 // sortedPlaces are crash points in the order of their numbers.

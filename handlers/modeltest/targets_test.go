@@ -17,12 +17,18 @@ const (
 	owned     kind = "c"
 	level     kind = "d"
 	forgetful kind = "e"
+	momentary kind = "f"
 )
 
-func kinds() []kind { return []kind{fencing, comparing, owned, level, forgetful} }
+func kinds() []kind { return []kind{fencing, comparing, owned, level, forgetful, momentary} }
 
 // compares says that the target itself refuses what comes late or to another state than was seen.
-func (k kind) compares() bool { return k == fencing || k == comparing || k == forgetful }
+func (k kind) compares() bool {
+	return k == fencing || k == comparing || k == forgetful || k == momentary
+}
+
+// once says that the change happens and is over: nothing of it stands at the target.
+func (k kind) once() bool { return k == momentary }
 
 // expires says that the target ends a change by itself.
 func (k kind) expires() bool { return k == fencing || k == owned || k == forgetful }
@@ -51,6 +57,8 @@ type target struct {
 	grade   int
 	does    effect
 	relapse int
+	// keeps says that a change of it is kept until the fault itself is gone, and not only hidden.
+	keeps bool
 	// hidden: the probe cannot read it. mute: it cannot tell what stands. deaf: commands are lost. lost: answers are. slow: commands come
 	// late. rejects: it refuses.
 	hidden, mute, deaf, lost, slow, rejects bool
@@ -66,6 +74,8 @@ type target struct {
 	// late says that what stands took effect after its deadline, or after its record had ended; orphan that whoever sent it cannot find out.
 	late, orphan bool
 	sender       *replica
+	// session is what a change that happens once ends, on a target of that kind.
+	session session
 	// Two alerts of Alertmanager are about it.
 	alerts [2]alarm
 }
@@ -85,6 +95,7 @@ func (t *target) ours() bool { return t.value != "" && !human(t.value) }
 
 // settle lets the target's own clock end what it ends.
 func (t *target) settle() {
+	t.session.settle(t.w.now)
 	if t.kind.expires() && t.ours() && !t.w.now.Before(t.until) {
 		t.clear()
 	}
@@ -105,7 +116,10 @@ func (t *target) seen() sight {
 	if t.hidden {
 		return sight{}
 	}
-	s := sight{Readable: true, Sick: t.sick, Grade: t.grade}
+	s := sight{Readable: true, Sick: t.sick, Grade: t.grade, Keep: t.keeps, Healed: t.keeps && !t.sick}
+	if t.kind.once() {
+		t.session.show(&s, t.does)
+	}
 	if t.ours() {
 		s.Worse = t.does == harms
 		if t.does == cures && (t.relapse == 0 || t.released < t.relapse) {
@@ -122,6 +136,8 @@ func (t *target) presence(o remediations.Order) remediations.Presence {
 		p.Clock = t.w.now
 	}
 	switch {
+	case t.kind.once():
+		p.State, p.Detail = t.session.state(o)
 	case t.value == "":
 		p.State, p.Detail = remediations.Absent, ""
 	case t.kind == level:
@@ -142,6 +158,9 @@ func (t *target) deliver(o remediations.Order, from *replica, edits uint64, wire
 	t.settle()
 	if t.rejects {
 		return remediations.Receipt{}, remediations.ErrRefused
+	}
+	if t.kind.once() {
+		return t.happen(o)
 	}
 	if t.kind.compares() {
 		switch {

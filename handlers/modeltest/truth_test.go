@@ -84,6 +84,9 @@ func (w *world) appended(m bus.Msg) {
 	for _, e := range events {
 		w.before(id, f, e)
 		f.st.Apply(e)
+		if e.Kind == incidents.Spent && (f.st.Stage != incidents.Settled || f.st.Fix().Times.Ended.IsZero()) {
+			w.fail("once: %s is spent, and its change has not ended (stage %s)", id, f.st.Stage)
+		}
 	}
 	f.st.Seq = m.Seq
 	w.locks()
@@ -94,6 +97,9 @@ func (w *world) before(id incidents.ID, f *file, e incidents.Event) {
 	if f.closed > 0 && e.Kind != incidents.Acked {
 		w.fail("I5: %s: %s behind the end", id, e.Kind)
 	}
+	w.released(id, f, e)
+	w.happened(id, f, e)
+	w.kept(id, f, e)
 	switch e.Kind {
 	case incidents.Opened:
 		if other, ok := w.truth.open[e.Opening.Target]; ok {
@@ -148,7 +154,7 @@ func (w *world) before(id incidents.ID, f *file, e incidents.Event) {
 	case incidents.Applied:
 		if x := f.st.Fix(); x == nil || f.st.Stage != incidents.Sending && f.st.Stage != incidents.Doubtful {
 			w.fail("%s: applied at stage %s", id, f.st.Stage)
-		} else if w.truth.effects[x.Order.Action] == 0 && !w.levelElsewhere(x.Order) {
+		} else if w.truth.effects[x.Order.Action] == 0 && !w.levelElsewhere(x.Order) && !w.satisfied(x.Order, e) {
 			w.fail("%s: applied is recorded and nothing took effect", id)
 		}
 	}
@@ -166,6 +172,9 @@ func (w *world) intended(id incidents.ID, f *file, e incidents.Event) {
 	}
 	if o.Plan == "" || o.Plan != f.decided.Plan || asText(o.Step) != asText(want) {
 		w.fail("I7: %s intends another change than it decided on", id)
+	}
+	if o.Seen.State != remediations.Absent {
+		w.fail("I8: %s intends a change at a target that was seen %q", id, o.Seen.State)
 	}
 	g, ok := w.truth.grants[o.Fence]
 	if !ok || g.Incident != id.String() || g.Domain != f.st.Domain {

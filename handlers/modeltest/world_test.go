@@ -102,6 +102,8 @@ type tally struct {
 	window, confusion int
 	reasons           map[remediations.Reason]int
 	outcomes          map[incidents.Outcome]int
+	// spent changes happened once; healed ones were given back because what they were kept for was gone.
+	spent, healed int
 }
 
 // start of all episodes: so far ahead that the real deadlines which the kernel hands to its contexts never come.

@@ -21,7 +21,7 @@ func words(text string) Row {
 // SHOW DATABASES of 1.12, 1.18 and 1.24 comes to the same: columns came in between, and one was renamed.
 func TestDatabasesOfVersions(t *testing.T) {
 	t.Parallel()
-	want := []Database{{Name: "app", Host: "10.0.0.1", Port: 5432, PoolSize: 20, Reserve: 2, MaxConnections: 50, CurrentConnections: 7, Paused: true}}
+	want := []Database{{Name: "app", Backend: "app", Host: "10.0.0.1", Port: 5432, PoolSize: 20, Reserve: 2, MaxConnections: 50, CurrentConnections: 7, Paused: true}}
 	for version, text := range map[string]string{
 		"1.12": "name=app host=10.0.0.1 port=5432 database=app force_user pool_size=20 reserve_pool=2 pool_mode max_connections=50 current_connections=7 paused=1 disabled=0",
 		"1.18": "name=app host=10.0.0.1 port=5432 database=app force_user pool_size=20 min_pool_size=0 reserve_pool=2 pool_mode max_connections=50 current_connections=7 paused=1 disabled=0",
