@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,13 +29,28 @@ func untilTurn(last, now time.Time) time.Duration {
 	return blockersEvery - now.Sub(last)
 }
 
-// turns remembers when each server was asked last who blocks whom.
+// turns remembers when each server was asked last who blocks whom, and who it was.
 type turns struct {
-	mu   sync.Mutex
-	last map[string]time.Time // guarded by mu
+	mu    sync.Mutex           // guards the fields below
+	last  map[string]time.Time // when a server was asked
+	roots map[string][]int     // the pids that it named
 }
 
-func newTurns() *turns { return &turns{last: map[string]time.Time{}} }
+func newTurns() *turns { return &turns{last: map[string]time.Time{}, roots: map[string][]int{}} }
+
+// found remembers who blocks others at a server; nobody is remembered too.
+func (t *turns) found(place string, roots []int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.roots[place] = roots
+}
+
+// named are the pids that a server named last.
+func (t *turns) named(place string) []int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.roots[place])
+}
 
 // take takes the turn, if it has come.
 func (t *turns) take(place string, now time.Time) bool {
@@ -81,6 +97,20 @@ func (r *serverReader) findBlockers(ctx context.Context, s *Server) {
 		s.Blockers = nil
 		s.BlockersProblem = printable(fmt.Sprintf("find who blocks whom: %v", err))
 	}
+}
+
+// roots are the pids of the sessions that others wait for. Where the server may not be asked again yet they are those that it named last: one of
+// them that runs a statement would not be among the sessions of this look otherwise, and no two looks would show that it is still the same.
+func (r *serverReader) roots(s *Server) []int {
+	if s.BlockersProblem != "" {
+		return r.asked.named(r.place)
+	}
+	roots := make([]int, 0, len(s.Blockers))
+	for _, b := range s.Blockers {
+		roots = append(roots, b.PID)
+	}
+	r.asked.found(r.place, slices.Clone(roots))
+	return roots
 }
 
 // blockersSQL finds the roots with all that wait behind them, at any distance; pg_blocking_pids by itself gives the next in the chain only. A

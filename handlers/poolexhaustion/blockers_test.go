@@ -3,6 +3,7 @@ package poolexhaustion
 import (
 	"context"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -54,7 +55,7 @@ func TestTurns(t *testing.T) {
 }
 
 // lockConvoy holds a chain: one who does nothing, one who waits for it, and two who wait for that one. Only the first is the root, with all
-// others as its victims; and asking again at once is left out.
+// others as its victims; and asking again at once is left out, which loses nobody who runs a statement.
 func lockConvoy(t *testing.T, l *lab) {
 	root, middle := l.Primary.Session(t, testbed.RoleApp, testbed.Database), l.Primary.Session(t, testbed.RoleApp, testbed.Database)
 	last, other := l.Primary.Session(t, testbed.RoleApp, testbed.Database), l.Primary.Session(t, testbed.RoleSuperuser, testbed.Database)
@@ -79,11 +80,15 @@ func lockConvoy(t *testing.T, l *lab) {
 	if x := o.session(bystander); !x.Superuser || !x.Replication {
 		t.Errorf("got the superuser as %s", asJSON(x))
 	}
+	sleep := begun(t, root, "select pg_sleep(600)")
+	w.until("the root to run a statement", func(o Observation) bool { return o.session(root).State == "active" })
 	w.handler.asked.take("orders/pg1", time.Now().Add(time.Minute)) // as if it had been asked right now, however slow this machine is
 	if o, err := w.look(); err != nil || o.Server.Blockers != nil || o.Server.LockWaiting != 3 ||
-		!strings.Contains(o.Server.BlockersProblem, "left out: this server was asked less than 5s ago") {
+		!strings.Contains(o.Server.BlockersProblem, "left out: this server was asked less than 5s ago") || o.session(root).State != "active" {
 		t.Errorf("asked again at once: got %v, %s", err, asJSON(o.Server))
 	}
+	l.Primary.Exec(t, "select pg_cancel_backend("+strconv.Itoa(int(root.PgConn().PID()))+")")
+	<-sleep
 	must(t, root, "rollback")
 	ended(t, first)
 	must(t, middle, "rollback")

@@ -146,11 +146,10 @@ func (r deciding) unsettled(p pair) string {
 		}
 		most = max(most, b.Victims)
 	}
-	_, _, known := p.whoBlocks()
 	switch {
 	case most >= r.thresholds.Victims:
 		return words("%d sessions wait behind one, which is not the same transaction in both looks", most)
-	case !known && s.LockWaiting >= r.thresholds.Victims:
+	case !p.last.blockersKnown() && s.LockWaiting >= r.thresholds.Victims: // what the look before says of it may be over
 		return words("%d sessions wait for locks, and for whom could not be found out: %s", s.LockWaiting, s.BlockersProblem)
 	case missing(s) > 0 && s.SyncRep >= 1:
 		return words("%s for a synchronous standby that is not there, since the last look only, or fewer than before",

@@ -37,7 +37,7 @@ type Looks interface {
 }
 
 // Handler answers alerts about pools. It is safe for concurrent use. All that it remembers is when it last asked a server who blocks whom,
-// as that may not be asked often.
+// and who it was, as that may not be asked often.
 type Handler struct {
 	mode       policy.Mode
 	alertnames []string

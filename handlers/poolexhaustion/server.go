@@ -209,11 +209,7 @@ func (r *serverReader) primary(ctx context.Context, s *Server) error {
 	if n[0].Waiters > 0 {
 		r.findBlockers(ctx, s)
 	}
-	roots := make([]int, 0, len(s.Blockers))
-	for _, b := range s.Blockers {
-		roots = append(roots, b.PID)
-	}
-	if s.Sessions, err = ask[Session](ctx, r.tx, maxStatement, sessionsSQL(s.Version), roots); err != nil {
+	if s.Sessions, err = ask[Session](ctx, r.tx, maxStatement, sessionsSQL(s.Version), r.roots(s)); err != nil {
 		return fmt.Errorf("read pg_stat_activity: %w", err)
 	}
 	for i := range s.Sessions {
