@@ -95,7 +95,7 @@ func ofWhatHappensOnce() []breakage {
 			"if r.st.Fix().Order.Once {", "if r.st.Fix().Order.Once && r.st.Newer {"}}},
 		{name: "what happened once is judged behind its limit", episode: 176, edits: []edit{{onceFile,
 			"case !now.Before(hardEnd(f)):", "case now.Before(f.Times.Issued):"}}},
-		{name: "what happened once is not judged when its alert resolves", episode: 75, edits: []edit{{onceFile,
+		{name: "what happened once is not judged when its alert resolves", episode: 137, edits: []edit{{onceFile,
 			"case now.Before(r.st.Due):", "case !r.st.Firing():\n\t\treturn true, r.spend(ctx, nil, \"\")\n\tcase now.Before(r.st.Due):"}}},
 		{name: "what is spent has not ended", episode: 2, edits: []edit{{foldFile, "case Reverted, Spent, NotOurs:", "case Reverted, NotOurs:"}}},
 		{name: "what is so counts as not done", episode: 80, edits: []edit{
@@ -103,7 +103,9 @@ func ofWhatHappensOnce() []breakage {
 			{doubtFile, "case remediations.Absent:", "case remediations.Absent, remediations.Satisfied:"}}},
 		{name: "it is sent for what is gone already", episode: 8, edits: []edit{{guardFile,
 			"case seen.State == remediations.Absent:", "case seen.State == remediations.Absent || seen.State == remediations.Satisfied:"}}},
-		{name: "what happened once is taken back when its sender wakes", edits: []edit{{issueFile, "if o.Once {", "if o.Once && o.Action == \"\" {"}},
+		{name: "what happened once is taken back when its sender wakes", edits: []edit{
+			{issueFile, "case o.Once && applied(st, o.Action):", "case o.Once && applied(st, \"\"):"},
+			{issueFile, "if o.Once {", "if o.Once && o.Action == \"\" {"}},
 			test: "TestSenderWakesBehindWhatIsSpent$"},
 	}
 }
