@@ -53,8 +53,9 @@ func causes() []kase {
 // patient lets a line be silent for long before its standby is too old, as the usual thresholds do.
 func patient(s *settings) { s.slo, s.replyAge = 3*time.Second, 2*time.Second }
 
-// leisurely leaves a standby alone that gains, as the usual thresholds do.
-func leisurely(s *settings) { s.catchUp = 5 * time.Minute }
+// leisurely leaves a standby alone that gains, as the usual thresholds do. Its looks are far enough from each other for a busy machine to
+// have sent something between them.
+func leisurely(s *settings) { s.catchUp, s.sampleEvery = 5*time.Minute, 1500*time.Millisecond }
 
 // The tables.
 const (

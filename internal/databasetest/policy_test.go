@@ -20,6 +20,7 @@ type settings struct {
 	pausedFor    time.Duration
 	verifyWithin time.Duration
 	alertAge     time.Duration
+	sampleEvery  time.Duration
 	// listen is where it listens; empty: at a free address.
 	listen string
 	// alertmanager is the address of one that is asked; empty: none.
@@ -31,7 +32,7 @@ func usual() settings {
 	return settings{allow: []string{"drain", "end_conflict", "restart_stream", "resume_replay"}, roles: []string{listed}, maxSessions: 3,
 		slo: 2 * time.Second, conflictAge: 2 * time.Second,
 		replyAge: 3 * time.Second, catchUp: 2 * time.Second, pausedFor: 30 * time.Minute, verifyWithin: 15 * time.Second,
-		alertAge: 2 * time.Minute}
+		alertAge: 2 * time.Minute, sampleEvery: 500 * time.Millisecond}
 }
 
 // operatorToken is presented by the operator, who is alice.
@@ -67,7 +68,7 @@ handlers:
     mode: auto
     thresholds:
       slo: %[20]s
-      sample_every: 500ms
+      sample_every: %[22]s
       conflict_age: %[12]s
       reply_age: %[13]s
       catch_up_within: %[14]s
@@ -100,7 +101,7 @@ func (b *lab) writePolicy(dir, listen string, s settings) string {
 	}
 	text := fmt.Sprintf(policyText, listen, operatorToken, filepath.Join(dir, "data"), managers, probeUser, probePassword, actUser, actPassword,
 		nodes.String(), b.pool.Socket, b.pool.Backend, s.conflictAge, s.replyAge, s.catchUp, s.pausedFor, s.verifyWithin,
-		strings.Join(s.allow, ", "), strings.Join(s.roles, ", "), s.maxSessions, s.slo, s.alertAge)
+		strings.Join(s.allow, ", "), strings.Join(s.roles, ", "), s.maxSessions, s.slo, s.alertAge, s.sampleEvery)
 	file := filepath.Join(dir, "policy.yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		b.Fatalf("write the policy: %v", err)
