@@ -176,6 +176,8 @@ func conclude(st *incidents.State) incidents.Closing {
 	}
 	d, no := st.Decision, st.Refusal
 	switch {
+	case stoodUnjudged(st) && st.Fix().Order.Once:
+		return incidents.Closing{Outcome: incidents.OutcomeWithdrawn, Words: "the alert resolved, and what the change did was never judged; it cannot be taken back"}
 	case stoodUnjudged(st):
 		return incidents.Closing{Outcome: incidents.OutcomeWithdrawn, Words: "the alert resolved before the change could be judged; it was taken back"}
 	case no != nil && no.Reason == remediations.ReasonStaleAlert:

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/firebreak-sre/firebreak/alerts"
 	"github.com/firebreak-sre/firebreak/incidents"
@@ -115,5 +116,18 @@ func TestKeptUntilHealed(t *testing.T) {
 	st := s.await("db", "closed", closed)
 	if effects, undone := s.world.total(t); effects != 1 || undone != 1 || outcomeOf(st) != incidents.OutcomeFixed {
 		t.Errorf("%d effects, %d undone, outcome %s, want 1, 1, fixed: %s", effects, undone, outcomeOf(st), s.story(st))
+	}
+}
+
+// The end of an incident never says of a change that happens once that it was taken back.
+func TestOnceUnjudgedIsNotSaidToBeTakenBack(t *testing.T) {
+	t.Parallel()
+	st := &incidents.State{Fixes: []incidents.Fix{{Order: remediations.Order{Step: remediations.Step{Once: true}}, Times: incidents.FixTimes{Applied: time.Now()}}}}
+	if got := conclude(st); got.Outcome != incidents.OutcomeWithdrawn || !strings.Contains(got.Words, "cannot be taken back") {
+		t.Errorf("got %+v, want withdrawn, and that it cannot be taken back", got)
+	}
+	st.Fixes[0].Order.Once = false
+	if got := conclude(st); !strings.Contains(got.Words, "it was taken back") {
+		t.Errorf("got %+v of a change that stood, want that it was taken back", got)
 	}
 }
