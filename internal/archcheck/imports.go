@@ -66,7 +66,6 @@ func Rooms() []Room {
 		{Folder: "deploy/...", May: []string{"policy", "alerts/..."}, Below: true, Why: "its examples are read by the product's own loader, and do nothing"},
 		{Folder: "internal/topology", May: []string{"alerts", "policy"}, Why: "it says which cluster and node an alert is about, by the policy alone"},
 		{Folder: "internal/pooltest", Tests: []string{"internal/pgbouncer"}, Why: "it meets the product from outside; its exporter reads the pooler's console"},
-		{Folder: "internal/sessions/...", May: []string{"policy", "internal/postgres", "internal/sessions/..."}, Below: true, Why: "it reaches session stores; what is decided about them is not its business"},
 		{Folder: "internal/clustertest", May: []string{"bus/..."}, Why: "it tries the bus on a real cluster, and knows nothing of what is kept there"},
 		{Folder: "internal/...", Below: true, Why: "it serves tests and the build, and must not depend on what it checks"},
 	}
