@@ -34,7 +34,8 @@ func (r *run) votes(class remediations.Class) int {
 	return 1
 }
 
-// ask asks people for one plan. Nobody is asked for what would be refused anyway.
+// ask asks people for one plan. Nobody is asked for what the policy, the guard or the target would refuse anyway; the ledger is asked only
+// when they have said yes, since what it grants is taken.
 func (r *run) ask(ctx context.Context, t thought, need int, changed []string) (bool, error) {
 	plan, step := t.plan.Hash(), *t.decision.Step
 	no := func(reason remediations.Reason, format string, args ...any) (bool, error) {
