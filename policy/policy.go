@@ -45,7 +45,10 @@
 //	fix lagfix poolfix anyfix  a fix of an edge, of a lagging standby, of an exhausted pool, of any of them
 package policy
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // Policy is one whole configuration file. The zero value of every field means what its comment says; [Load] fills
 // the defaults in and [Default] is what runs without a file.
@@ -146,4 +149,20 @@ func modes() []string { return []string{string(Off), string(Observe), string(App
 // stricter says whether m allows less than n.
 func (m Mode) stricter(n Mode) bool {
 	return slices.Index(modes(), string(m)) < slices.Index(modes(), string(n))
+}
+
+// Check says what is wrong with a mode that was not read from a file, nil if nothing is.
+func (m Mode) Check() error {
+	if !slices.Contains(modes(), string(m)) {
+		return fmt.Errorf("mode %q: must be off, observe, approve or auto", m)
+	}
+	return nil
+}
+
+// Strictest is the one of two modes that allows less.
+func Strictest(a, b Mode) Mode {
+	if a.stricter(b) {
+		return a
+	}
+	return b
 }

@@ -81,7 +81,7 @@ func New(p policy.Policy, looks Looks, consoles map[string]Console, client *http
 			"PostgreSQLIdleInTransaction", "PostgreSQLLockConvoy", "PostgreSQLPreparedTransactionOld",
 			"PostgreSQLSyncStandbyMissing", "AppPoolExhausted"}
 	}
-	problems := []error{checkMode(h.mode)}
+	problems := []error{h.mode.Check()}
 	if looks == nil && len(own.Clusters) > 0 {
 		problems = append(problems, errors.New("nothing to look at servers with"))
 	}
@@ -104,10 +104,10 @@ func New(p policy.Policy, looks Looks, consoles map[string]Console, client *http
 // cluster fills the defaults of a target in. Its mode is the stricter of its own and the handler's.
 func (h *Handler) cluster(l policy.PoolCluster) (cluster, error) {
 	l.Mode = cmp.Or(l.Mode, h.mode)
-	if err := checkMode(l.Mode); err != nil {
+	if err := l.Mode.Check(); err != nil {
 		return cluster{PoolCluster: l}, err
 	}
-	l.Mode = stricter(h.mode, l.Mode)
+	l.Mode = policy.Strictest(h.mode, l.Mode)
 	l.Fix.MaxSessions = cmp.Or(l.Fix.MaxSessions, 3)
 	l.Fix.GrowPercent = cmp.Or(l.Fix.GrowPercent, 25)
 	l.Fix.Limit = cmp.Or(l.Fix.Limit, policy.Duration(30*time.Minute))
@@ -165,22 +165,4 @@ func (h *Handler) find(target string) (cluster, bool) {
 		return cluster{}, false
 	}
 	return h.clusters[i], true
-}
-
-func checkMode(m policy.Mode) error {
-	switch m {
-	case policy.Off, policy.Observe, policy.Approve, policy.Auto:
-		return nil
-	}
-	return fmt.Errorf("mode %q: must be off, observe, approve or auto", m)
-}
-
-// stricter orders the modes: off, observe, approve, auto.
-func stricter(a, b policy.Mode) policy.Mode {
-	for _, m := range []policy.Mode{policy.Off, policy.Observe, policy.Approve} {
-		if a == m || b == m {
-			return m
-		}
-	}
-	return policy.Auto
 }

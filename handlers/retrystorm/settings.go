@@ -31,8 +31,8 @@ func withDefaults(t policy.StormThresholds) policy.StormThresholds {
 // complete fills the defaults of an edge in. Its mode is the stricter of its own and the handler's.
 func complete(e policy.Edge, handler policy.Mode) edge {
 	e.Domain, e.Zone = cmp.Or(e.Domain, e.Service), cmp.Or(e.Zone, "all")
-	if e.Mode = cmp.Or(e.Mode, handler); checkMode(e.Mode) == nil {
-		e.Mode = stricter(handler, e.Mode)
+	if e.Mode = cmp.Or(e.Mode, handler); e.Mode.Check() == nil {
+		e.Mode = policy.Strictest(handler, e.Mode)
 	}
 	if len(e.Match) == 0 {
 		e.Match = map[string]string{"service": e.Service, "edge": e.Edge}
@@ -57,16 +57,6 @@ func orElse(d policy.Duration, otherwise time.Duration) policy.Duration {
 	return cmp.Or(d, policy.Duration(otherwise))
 }
 
-// stricter orders the modes: off, observe, approve, auto.
-func stricter(a, b policy.Mode) policy.Mode {
-	for _, m := range []policy.Mode{policy.Off, policy.Observe, policy.Approve} {
-		if a == m || b == m {
-			return m
-		}
-	}
-	return policy.Auto
-}
-
 // budgetLimit is the ratio at or below which a storm is over while a retry budget stands, for the share of calls in
 // percent that it is still on: what the budget itself lets through is not the storm.
 func budgetLimit(t policy.StormThresholds, budgetPercent, released int) float64 {
@@ -76,7 +66,7 @@ func budgetLimit(t policy.StormThresholds, budgetPercent, released int) float64 
 
 // check reports everything that is wrong with the policy at once.
 func (h *Handler) check() error {
-	problems := []error{checkThresholds(h.thresholds), checkMode(h.mode)}
+	problems := []error{checkThresholds(h.thresholds), h.mode.Check()}
 	for i, e := range h.edges {
 		if err := h.checkEdge(e); err != nil {
 			problems = append(problems, fmt.Errorf("edge %q: %w", e.name, err))
@@ -89,14 +79,6 @@ func (h *Handler) check() error {
 		}
 	}
 	return errors.Join(problems...)
-}
-
-func checkMode(m policy.Mode) error {
-	switch m {
-	case policy.Off, policy.Observe, policy.Approve, policy.Auto:
-		return nil
-	}
-	return fmt.Errorf("mode %q: must be off, observe, approve or auto", m)
 }
 
 // checkThresholds refuses numbers with which no rule below could hold. The comparisons are written so that NaN fails.
@@ -120,7 +102,7 @@ func checkThresholds(t policy.StormThresholds) error {
 }
 
 func (h *Handler) checkEdge(e edge) error {
-	problems := []error{checkMode(e.Mode), h.checkProbe(e), h.checkFix(e.Fix)}
+	problems := []error{e.Mode.Check(), h.checkProbe(e), h.checkFix(e.Fix)}
 	if e.Service == "" || e.Edge.Edge == "" {
 		problems = append(problems, errors.New("service and edge must both be named"))
 	}
