@@ -18,18 +18,17 @@ import (
 	"os"
 	"time"
 
+	"github.com/firebreak-sre/firebreak/bus/stored"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 )
 
-// The streams.
+// The streams: see [stored].
 const (
-	// Alerts keeps what Alertmanager sent, in the order in which it was stored.
-	Alerts = "ALERTS"
-	// Incidents keeps every incident's record, one subject each.
-	Incidents = "INCIDENTS"
+	Alerts    = stored.Alerts
+	Incidents = stored.Incidents
 )
 
 // alertsSubject is the one subject of the alerts' journal. One subject for all alerts keeps memory flat however many
@@ -43,10 +42,10 @@ const (
 )
 
 // ErrConflict says that somebody else appended first: read the record again.
-var ErrConflict = errors.New("conflict: the record has moved on")
+var ErrConflict = stored.ErrConflict
 
 // ErrNotFound says that nothing is kept under that name.
-var ErrNotFound = errors.New("not found")
+var ErrNotFound = stored.ErrNotFound
 
 // Config is how the bus is reached or run. Exactly one of Dir and URL is set.
 type Config struct {

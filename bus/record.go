@@ -4,22 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
+	"github.com/firebreak-sre/firebreak/bus/stored"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
 )
 
 // Msg is one stored message.
-type Msg struct {
-	Subject string
-	// Seq is its place in the stream: it grows, and is never used again.
-	Seq  uint64
-	Data []byte
-	// At is when the bus stored it.
-	At time.Time
-}
+type Msg = stored.Msg
 
 // AppendIf appends to a subject's record if last is still the sequence of its last message (0: the record does not exist
 // yet), and returns the new message's sequence when it is durable. [ErrConflict] means that it was not appended. Any

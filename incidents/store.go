@@ -7,17 +7,17 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/firebreak-sre/firebreak/bus"
+	"github.com/firebreak-sre/firebreak/bus/stored"
 )
 
 // ErrConflict says that somebody else appended to the record first: load it again and think again.
-var ErrConflict = bus.ErrConflict
+var ErrConflict = stored.ErrConflict
 
-// Log is where records are kept: see [bus.Bus], which is one.
+// Log is where records are kept: see bus.Bus, which is one.
 type Log interface {
 	AppendIf(ctx context.Context, subject string, last uint64, data []byte) (uint64, error)
-	Last(ctx context.Context, stream, subject string) (bus.Msg, error)
-	Load(ctx context.Context, stream, subject string) ([]bus.Msg, error)
+	Last(ctx context.Context, stream, subject string) (stored.Msg, error)
+	Load(ctx context.Context, stream, subject string) ([]stored.Msg, error)
 }
 
 // Store keeps records in a log: one subject for each incident, one message for each append.
@@ -29,9 +29,9 @@ type Store struct {
 // NewStore keeps records in l.
 func NewStore(l Log) *Store { return &Store{bus: l} }
 
-// Load is an incident's present state. bus.ErrNotFound if there is no such incident.
+// Load is an incident's present state. stored.ErrNotFound if there is no such incident.
 func (s *Store) Load(ctx context.Context, id ID) (*State, error) {
-	last, err := s.bus.Last(ctx, bus.Incidents, id.subject())
+	last, err := s.bus.Last(ctx, stored.Incidents, id.subject())
 	if err != nil {
 		return nil, fmt.Errorf("incident %s: %w", id, err)
 	}
@@ -39,7 +39,7 @@ func (s *Store) Load(ctx context.Context, id ID) (*State, error) {
 }
 
 // after is the state after a record's last message.
-func (s *Store) after(ctx context.Context, id ID, last bus.Msg) (*State, error) {
+func (s *Store) after(ctx context.Context, id ID, last stored.Msg) (*State, error) {
 	if st, ok := s.known.get(id, last.Seq); ok {
 		return st, nil
 	}
@@ -60,19 +60,19 @@ func (s *Store) after(ctx context.Context, id ID, last bus.Msg) (*State, error) 
 	return st, nil
 }
 
-// Events is an incident's whole record. bus.ErrNotFound if there is none.
+// Events is an incident's whole record. stored.ErrNotFound if there is none.
 func (s *Store) Events(ctx context.Context, id ID) ([]Event, error) {
 	events, _, err := s.events(ctx, id)
 	return events, err
 }
 
 func (s *Store) events(ctx context.Context, id ID) ([]Event, uint64, error) {
-	msgs, err := s.bus.Load(ctx, bus.Incidents, id.subject())
+	msgs, err := s.bus.Load(ctx, stored.Incidents, id.subject())
 	if err != nil {
 		return nil, 0, err
 	}
 	if len(msgs) == 0 {
-		return nil, 0, fmt.Errorf("incident %s: %w", id, bus.ErrNotFound)
+		return nil, 0, fmt.Errorf("incident %s: %w", id, stored.ErrNotFound)
 	}
 	var all []Event
 	for _, m := range msgs {
@@ -88,8 +88,8 @@ func (s *Store) events(ctx context.Context, id ID) ([]Event, uint64, error) {
 // Latest is the newest incident of a handler's target, nil if there was none.
 func (s *Store) Latest(ctx context.Context, handler, target string) (*State, error) {
 	prefix := subjectPrefix + handler + "." + targetHash(handler, target)
-	last, err := s.bus.Last(ctx, bus.Incidents, prefix+".*")
-	if errors.Is(err, bus.ErrNotFound) {
+	last, err := s.bus.Last(ctx, stored.Incidents, prefix+".*")
+	if errors.Is(err, stored.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
@@ -123,7 +123,7 @@ func (s *Store) newest(ctx context.Context, st *State, handler, target string) (
 	}
 	for !st.Open() {
 		next, err := s.Load(ctx, NewID(handler, target, st.ID.Number()+1))
-		if errors.Is(err, bus.ErrNotFound) {
+		if errors.Is(err, stored.ErrNotFound) {
 			return st, nil
 		}
 		if err != nil {

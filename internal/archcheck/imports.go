@@ -32,7 +32,7 @@ const failpoint = "internal/failpoint"
 
 // servers are clients of the systems that handlers look at and fixes change: leaves, which know nothing of either.
 func servers() []string {
-	return []string{"internal/postgres", "internal/haproxy", "internal/pgbouncer", "internal/topology"}
+	return []string{"internal/postgres", "internal/haproxy", "internal/pgbouncer", "internal/sessions/...", "internal/topology"}
 }
 
 // Rooms are all folders with Go in them. Tests may import what lies below the folders that their room may import, and
@@ -43,6 +43,7 @@ func Rooms() []Room {
 		{Folder: "alerts", Why: leaf},
 		{Folder: "alerts/...", May: []string{"alerts"}, Below: true, Why: "it reads alerts; what is done about them is not its business"},
 		{Folder: "bus/...", May: []string{"bus", failpoint}, Below: true, Why: leaf},
+		{Folder: "bus/stored", Why: "those who only read the past import it, so it brings no client"},
 		{Folder: "receiver/...", May: []string{"alerts/...", "bus/...", failpoint}, Below: true, Why: "it publishes and never acts"},
 		{Folder: "policy/...", May: []string{"alerts", "policy"}, Below: true, Why: "it says what is allowed; those who ask import it, never the other way"},
 
@@ -54,8 +55,10 @@ func Rooms() []Room {
 		{Folder: "remediations/breaker/lease", Why: "services import it through the client, so it brings nothing of ours"},
 
 		{Folder: "incidents/...", May: []string{"alerts", "bus/...", "policy", "remediations", "incidents", failpoint}, Below: true, Why: "it is the record; it knows what is written, not who decides or tells"},
-		{Folder: "handlers", May: []string{"alerts/...", "bus/...", "policy", "remediations", "remediations/guard", "remediations/ledger", "incidents/...", failpoint}, Why: "the loop knows no failure family and no fix by name; cmd brings them"},
-		{Folder: "handlers/...", May: append([]string{"alerts/...", "bus/...", "policy", "remediations", "incidents/...", "handlers", failpoint}, servers()...), Below: true, Why: "a failure family looks and thinks; it knows no other family, no fix and nobody who is told"},
+		{Folder: "incidents", May: []string{"alerts", "bus/stored", "policy", "remediations"}, Tests: []string{"bus/..."}, Why: "a replay reads it, so it brings no client: where records are kept is brought to it"},
+		{Folder: "handlers", May: []string{"alerts/...", "bus/...", "policy", "remediations", "remediations/guard", "remediations/ledger", "incidents/...", "handlers/think", failpoint}, Why: "the loop knows no failure family and no fix by name; cmd brings them"},
+		{Folder: "handlers/...", May: append([]string{"alerts/...", "bus/...", "policy", "remediations", "incidents/...", "handlers", "handlers/think", failpoint}, servers()...), Below: true, Why: "a failure family looks and thinks; it knows no other family, no fix and nobody who is told"},
+		{Folder: "handlers/think", May: []string{"alerts", "policy", "remediations", "incidents"}, Why: "it only thinks: a replay runs it, so nothing that it imports can reach a system"},
 		{Folder: "notify", May: []string{"incidents/...", "policy", "bus/...", "notify/..."}, Tests: []string{"alerts", "remediations"}, Why: "it reads the record from the bus and tells what it says; it decides nothing"},
 		{Folder: "notify/...", May: []string{"incidents/...", "policy", "notify"}, Tests: []string{"alerts", "bus/...", "remediations"}, Below: true, Why: "a way to tell somebody knows what is told, not where it is kept"},
 		{Folder: "console/...", May: []string{"incidents/...", "policy", "alerts/...", "bus/..."}, Below: true, Why: "it shows what the record says; it changes nothing"},
@@ -65,6 +68,7 @@ func Rooms() []Room {
 		{Folder: "cmd/...", May: []string{anything}, Why: "it wires everything"},
 		{Folder: "deploy/...", May: []string{"policy", "alerts/..."}, Below: true, Why: "its examples are read by the product's own loader, and do nothing"},
 		{Folder: "internal/topology", May: []string{"alerts", "policy"}, Why: "it says which cluster and node an alert is about, by the policy alone"},
+		{Folder: "internal/sessions/...", May: []string{"policy", "internal/postgres", "internal/sessions/..."}, Below: true, Why: "it is a contract and its stores; what is done by it is not its business"},
 		{Folder: "internal/pooltest", Tests: []string{"internal/pgbouncer"}, Why: "it meets the product from outside; its exporter reads the pooler's console"},
 		{Folder: "internal/clustertest", May: []string{"bus/..."}, Why: "it tries the bus on a real cluster, and knows nothing of what is kept there"},
 		{Folder: "internal/...", Below: true, Why: "it serves tests and the build, and must not depend on what it checks"},
