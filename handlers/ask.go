@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
@@ -23,15 +24,9 @@ type Approvals interface {
 // maxAskings is how often one incident asks. Who did not answer three times does not want to be asked again.
 const maxAskings = 3
 
-// votes is how many people must agree: what the class demands, or more where the mode does.
+// votes is how many people must agree.
 func (r *run) votes(class remediations.Class) int {
-	switch {
-	case class == remediations.ClassP2:
-		return 2
-	case class == remediations.ClassA && (r.target.Mode == policy.Auto || r.overridden()):
-		return 0
-	}
-	return 1
+	return think.Votes(class, r.target.Mode, r.overridden())
 }
 
 // ask asks people for one plan. Nobody is asked for what the policy, the guard or the target would refuse anyway; the ledger is asked only
@@ -42,7 +37,7 @@ func (r *run) ask(ctx context.Context, t thought, need int, changed []string) (b
 		return false, r.refuse(ctx, t.events(), incidents.Refusal{Reason: reason, Words: fmt.Sprintf(format, args...), Until: r.now().Add(10 * time.Minute).UTC()})
 	}
 	switch {
-	case r.cfg.Approvals == nil || !r.cfg.Approvals.Anyone(r.h.name, r.st.Target, step.Fix):
+	case r.cfg.Approvals == nil || !r.cfg.Approvals.Anyone(r.h.Name(), r.st.Target, step.Fix):
 		return no(remediations.ReasonClass, "%s needs approval (class %s, mode %s), and the policy names nobody who may give it", step.Fix, t.plan.Class, r.target.Mode)
 	case r.st.Denial != nil && r.st.DeniedPlan == plan:
 		return no(remediations.ReasonDenied, "%s denied it: %s", r.st.Denial.Person, r.st.Denial.Why)

@@ -46,7 +46,7 @@ func (l *Loop) Carry(ctx context.Context, key string) error {
 		return err
 	}
 	r := &run{Loop: l, h: h, st: st, log: l.cfg.Log.With().
-		Str("incident", id.String()).Str("handler", h.name).Str("target", st.Target).Logger()}
+		Str("incident", id.String()).Str("handler", h.Name()).Str("target", st.Target).Logger()}
 	r.target = r.present()
 	err = r.move(ctx)
 	if errors.Is(err, incidents.ErrConflict) {
@@ -63,7 +63,7 @@ func (l *Loop) Carry(ctx context.Context, key string) error {
 // there is still given back.
 func (r *run) present() Target {
 	for _, a := range r.st.Alerts {
-		if t, ok := r.h.target(a); ok && t.Name == r.st.Target {
+		if t, ok := r.h.Target(a); ok && t.Name == r.st.Target {
 			return t
 		}
 	}

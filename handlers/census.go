@@ -15,12 +15,12 @@ import (
 // there. A target that several handlers know is counted once for each: each is a sickness of its own.
 func (l *Loop) sick(zone string) (open, known int) {
 	for _, h := range l.cfg.Handlers {
-		for _, t := range h.targets() {
+		for _, t := range h.Targets() {
 			if t.Zone != zone {
 				continue
 			}
 			known++
-			if l.agenda.Count(incidents.KeyPrefix(h.name, t.Name)) > 0 {
+			if l.agenda.Count(incidents.KeyPrefix(h.Name(), t.Name)) > 0 {
 				open++
 			}
 		}

@@ -5,12 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/firebreak-sre/firebreak/alerts"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
-	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
 	"github.com/firebreak-sre/firebreak/remediations/guard"
 	"github.com/firebreak-sre/firebreak/remediations/ledger"
@@ -29,12 +28,14 @@ func (t thought) events() []incidents.Event { return []incidents.Event{t.observe
 func (r *run) think(observed incidents.Event) (thought, error) {
 	seen := *r.st
 	seen.Apply(observed)
-	d, err := r.h.decide(scene{target: r.target, state: &seen, busy: r.others(), now: observed.At})
+	basis := r.cfg.Basis
+	basis.Busy = r.others()
+	d, err := r.h.Decide(think.Scene{Target: r.target, State: &seen, Busy: basis.Busy, Now: observed.At})
 	if err != nil {
 		return thought{}, err
 	}
 	t := thought{observed: observed, decision: d, plan: r.plan(r.st, d)}
-	t.decided = incidents.Event{Kind: incidents.Decided, Decision: &d, Plan: t.plan.Hash()}
+	t.decided = incidents.Event{Kind: incidents.Decided, Decision: &d, Plan: t.plan.Hash(), Basis: &basis}
 	return t, nil
 }
 
@@ -94,37 +95,18 @@ const confirmAfter = 5 * time.Second
 
 // allowed is everything about a plan that can be refused without asking anybody.
 func (r *run) allowed(t thought) (remediations.Remediation, *incidents.Refusal) {
-	step := t.decision.Step
-	no := func(reason remediations.Reason, format string, args ...any) (remediations.Remediation, *incidents.Refusal) {
-		return nil, &incidents.Refusal{Reason: reason, Words: fmt.Sprintf(format, args...)}
+	p := think.Proposal{Step: t.decision.Step, Target: r.target, Overridden: r.overridden(), Newer: r.st.Newer}
+	var rem remediations.Remediation
+	if step := p.Step; step != nil {
+		if rem, p.Known = r.remediation(step.Remediation); p.Known {
+			p.Bounds, p.Permitted = rem.Bounds(*step), r.cfg.Permits(r.h.Name(), r.st.Target, step.Place(), step.Fix)
+		}
 	}
-	if step == nil {
-		return no(remediations.ReasonNotAllowed, "the decision names no change")
-	}
-	rem, ok := r.remediation(step.Remediation)
-	if !ok {
-		return no(remediations.ReasonNotAllowed, "there is no remediation %q here", step.Remediation)
-	}
-	b := rem.Bounds(*step)
-	switch {
-	case r.st.Newer:
-		return no(remediations.ReasonNewerRecord, "a newer build wrote to this record what this one does not understand: it looks, and changes nothing")
-	case b.Class == remediations.ClassN:
-		return no(remediations.ReasonNotAllowed, "%s does not do %s there", step.Remediation, step.Fix)
-	case !r.cfg.Permits(r.h.name, r.st.Target, step.Place(), step.Fix):
-		return no(remediations.ReasonNotAllowed, "the policy does not name %s on %s for %s", step.Fix, step.Place(), r.st.Target)
-	case r.target.Mode == policy.Off || r.target.Mode == policy.Observe && !r.overridden():
-		return no(remediations.ReasonObserve, "would have done: %s (mode %s)", step.Words(), r.target.Mode)
-	case step.Once != b.Once:
-		return no(remediations.ReasonNotAllowed, "the decision and %s do not agree on whether %s is over when it is done", step.Remediation, step.Fix)
-	case step.Limit.D() > b.MaxLimit:
-		return no(remediations.ReasonNotAllowed, "%s may stand for %s at most, and %s were asked for", step.Fix, b.MaxLimit, step.Limit)
-	}
-	return rem, nil
+	return rem, p.Refusal()
 }
 
 // overridden says that a person lets the next change pass the brakes.
-func (r *run) overridden() bool { return r.st.Override != nil && r.now().Before(r.st.Override.Until) }
+func (r *run) overridden() bool { return think.Overridden(r.st, r.now()) }
 
 // admit asks the target, and everything that is neither handler nor target nor ledger.
 func (r *run) admit(ctx context.Context, rem remediations.Remediation, o remediations.Order) (remediations.Presence, *incidents.Refusal) {
@@ -145,7 +127,7 @@ func (r *run) question() guard.Ask {
 			firing = append(firing, a)
 		}
 	}
-	return guard.Ask{Handler: r.h.name, Domain: r.st.Domain, Alerts: firing, Now: r.now(), Override: r.overridden() || r.st.Stage == incidents.Planned && r.st.Fix().Order.Override != ""}
+	return guard.Ask{Handler: r.h.Name(), Domain: r.st.Domain, Alerts: firing, Now: r.now(), Override: r.overridden() || r.st.Stage == incidents.Planned && r.st.Fix().Order.Override != ""}
 }
 
 func refusalOf(no *remediations.NoError) *incidents.Refusal {
@@ -157,7 +139,7 @@ func refusalOf(no *remediations.NoError) *incidents.Refusal {
 
 func (r *run) reservation(t thought) ledger.Ask {
 	open, known := r.sick(r.target.Zone)
-	return ledger.Ask{Incident: r.st.ID.String(), Domain: r.st.Domain, Zone: r.target.Zone, Target: r.h.name + ":" + r.st.Target,
+	return ledger.Ask{Incident: r.st.ID.String(), Domain: r.st.Domain, Zone: r.target.Zone, Target: r.h.Name() + ":" + r.st.Target,
 		Action: t.plan.Step.Remediation + "/" + t.plan.Step.Fix, Class: t.plan.Class, Sick: open, Known: known, Override: r.overridden()}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/internal/failpoint"
 	"github.com/firebreak-sre/firebreak/policy"
@@ -37,7 +38,7 @@ func (r *run) issue(ctx context.Context) (bool, error) {
 	failpoint.Hit("wire:before")
 	receipt, err := r.apply(ctx, rem, o)
 	failpoint.Hit("wire:after")
-	r.cfg.Metrics.issued.WithLabelValues(r.h.name, o.Fix).Inc()
+	r.cfg.Metrics.issued.WithLabelValues(r.h.Name(), o.Fix).Inc()
 	switch {
 	case err == nil:
 		return true, r.recordApplied(ctx, rem, o, receipt)
@@ -84,8 +85,8 @@ func (r *run) recordApplied(ctx context.Context, rem remediations.Remediation, o
 
 // takeBack ends a change that took effect after it had been given up. conflict is how that was found out.
 func (r *run) takeBack(ctx context.Context, rem remediations.Remediation, o remediations.Order, receipt remediations.Receipt, conflict error) error {
-	r.cfg.Metrics.late.WithLabelValues(r.h.name).Inc()
-	if o.Once {
+	r.cfg.Metrics.late.WithLabelValues(r.h.Name()).Inc()
+	if o.Once && !o.Undo {
 		r.log.Error().Str("action", o.Action).Msg("a command took effect after it had been given up; it cannot be taken back")
 		return conflict
 	}
@@ -134,7 +135,7 @@ func (r *run) lastGate(ctx context.Context, known bool, f *incidents.Fix) *incid
 		return no(remediations.ReasonResolved, "the alert resolved before the change was sent")
 	case r.target.Mode == policy.Off || r.target.Mode == policy.Observe && f.Order.Override == "":
 		return no(remediations.ReasonObserve, "the policy no longer lets this handler act here")
-	case !r.cfg.Permits(r.h.name, r.st.Target, s.Place(), s.Fix):
+	case !r.cfg.Permits(r.h.Name(), r.st.Target, s.Place(), s.Fix):
 		return no(remediations.ReasonNotAllowed, "the policy no longer names %s on %s for %s", s.Fix, s.Place(), r.st.Target)
 	case now.Sub(f.Times.Intended) > r.cfg.Limits.AlertMaxAge.D():
 		return no(remediations.ReasonTooLate, "decided on %s ago, and never sent", now.Sub(f.Times.Intended).Round(time.Second))
@@ -147,7 +148,7 @@ func (r *run) lastGate(ctx context.Context, known bool, f *incidents.Fix) *incid
 // says that it may be sent; if not, again says whether there is something to do at once.
 func (r *run) recheck(ctx context.Context, rem remediations.Remediation, f *incidents.Fix, o *remediations.Order) (again, ready bool, err error) {
 	if r.fresh && r.now().Sub(r.lastLook()) <= freshFor {
-		d, err := r.h.decide(scene{target: r.target, state: r.unplanned(), busy: r.others(), now: r.now().UTC()})
+		d, err := r.h.Decide(think.Scene{Target: r.target, State: r.unplanned(), Busy: r.others(), Now: r.now().UTC()})
 		if err != nil {
 			return false, false, err
 		}
@@ -162,7 +163,7 @@ func (r *run) recheck(ctx context.Context, rem remediations.Remediation, f *inci
 	}
 	before := r.unplanned()
 	before.Apply(observed)
-	d, err := r.h.decide(scene{target: r.target, state: before, busy: r.others(), now: observed.At})
+	d, err := r.h.Decide(think.Scene{Target: r.target, State: before, Busy: r.others(), Now: observed.At})
 	if err != nil {
 		return false, false, err
 	}

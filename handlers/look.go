@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
@@ -15,8 +16,6 @@ const (
 	observeTimeout = 10 * time.Second
 	// forgotten is how long an alert can go unheard of before its incident ends without a resolve: resolves get lost.
 	forgotten = 24 * time.Hour
-	// maxFixes is how many changes one incident may try. What did not help twice does not help.
-	maxFixes = 2
 )
 
 // look is for when nothing of ours stands: end, wait, or look and decide.
@@ -31,9 +30,9 @@ func (r *run) look(ctx context.Context) (bool, error) {
 		return r.wait(now.Add(10 * time.Minute))
 	case now.Before(r.st.Due):
 		return false, nil
-	case r.givenUp():
+	case think.GivenUp(r.st):
 		return false, r.handOver(ctx, now.Add(10*time.Minute))
-	case r.stale(now):
+	case think.Stale(r.st, now, r.cfg.Limits.AlertMaxAge.D()):
 		return r.refuseStale(ctx, now)
 	}
 	observed, err := r.observe(ctx)
@@ -71,22 +70,6 @@ func (r *run) follow(ctx context.Context, t thought) (bool, error) {
 	return false, r.append(ctx, observed, decided)
 }
 
-// givenUp says that this incident has had its fixes: a person has it.
-func (r *run) givenUp() bool {
-	f := r.st.Fix()
-	if f == nil {
-		return false
-	}
-	if r.st.Recall != nil {
-		return true
-	}
-	switch f.Outcome {
-	case incidents.OutcomeIneffective, incidents.OutcomeWorse, incidents.OutcomeRegressed, incidents.OutcomeUnknown:
-		return true
-	}
-	return len(r.st.Fixes) >= maxFixes
-}
-
 // handOver calls a person for an incident that has had its fixes and goes on, once.
 func (r *run) handOver(ctx context.Context, due time.Time) error {
 	r.st.Due = due
@@ -95,19 +78,6 @@ func (r *run) handOver(ctx context.Context, due time.Time) error {
 	}
 	return r.append(ctx, incidents.Event{Kind: incidents.Escalated, Due: due.UTC(),
 		Note: fmt.Sprintf("the alert still fires after %d changes, and no further one is tried", len(r.st.Fixes))})
-}
-
-// stale says that the alert is too old to act on: it is neither freshly delivered, nor have we kept looking at it as planned
-// since it was. A backlog that is read hours later must not be acted on.
-func (r *run) stale(now time.Time) bool {
-	limit := r.cfg.Limits.AlertMaxAge.D()
-	if now.Sub(r.st.LastHeard()) <= limit {
-		return false
-	}
-	if r.st.Refusal != nil && r.st.Refusal.Reason == remediations.ReasonStaleAlert {
-		return true
-	}
-	return r.st.Due.IsZero() || now.Sub(r.st.Due) > limit
 }
 
 func (r *run) refuseStale(ctx context.Context, now time.Time) (bool, error) {
@@ -140,7 +110,7 @@ func (r *run) observe(ctx context.Context) (incidents.Event, error) {
 }
 
 // others counts the handler's other open incidents.
-func (r *run) others() int { return max(0, r.agenda.Count(r.h.name+".")-1) }
+func (r *run) others() int { return max(0, r.agenda.Count(r.h.Name()+".")-1) }
 
 // later is when to look again while nothing is urgent: soon at first, rarely when it lasts.
 func (r *run) later() time.Time {
@@ -176,7 +146,7 @@ func conclude(st *incidents.State) incidents.Closing {
 	}
 	d, no := st.Decision, st.Refusal
 	switch {
-	case stoodUnjudged(st) && st.Fix().Order.Once:
+	case stoodUnjudged(st) && st.Fix().Order.Once && st.Fix().Times.Reverting.IsZero():
 		return incidents.Closing{Outcome: incidents.OutcomeWithdrawn, Words: "the alert resolved, and what the change did was never judged; it cannot be taken back"}
 	case stoodUnjudged(st):
 		return incidents.Closing{Outcome: incidents.OutcomeWithdrawn, Words: "the alert resolved before the change could be judged; it was taken back"}
@@ -211,7 +181,7 @@ func fixWords(f *incidents.Fix) string {
 	stood := f.Times.Ended.Sub(f.Times.Applied).Round(time.Millisecond)
 	change, end := f.Order.Fix+" on "+f.Order.Place(), "; it was taken back"
 	done := fmt.Sprintf("%s stood for %s", change, stood)
-	if f.Order.Once {
+	if f.Order.Once && f.Times.Reverting.IsZero() {
 		done, end = change+" was done", "; there is nothing to take back"
 	}
 	switch f.Outcome {

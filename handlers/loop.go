@@ -27,8 +27,10 @@ type Config struct {
 	// Approvals says who must agree to what. Nil: nobody can, so what needs it is refused.
 	Approvals Approvals
 	Limits    policy.Limits
-	Metrics   *Metrics
-	Log       zerolog.Logger
+	// Basis names the policy in force and this build in the record of every decision.
+	Basis   incidents.Basis
+	Metrics *Metrics
+	Log     zerolog.Logger
 	// Now is the clock; nil is the machine's.
 	Now func() time.Time
 }
@@ -83,10 +85,10 @@ func (l *Runner) Run(parent context.Context) error {
 	}
 	for _, h := range l.cfg.Handlers {
 		wg.Go(func() {
-			w := bus.Work{Stream: bus.Alerts, Durable: "handler_" + h.name}
+			w := bus.Work{Stream: bus.Alerts, Durable: "handler_" + h.Name()}
 			err := l.bus.Work(ctx, w, func(ctx context.Context, m bus.Msg) error { return l.take(ctx, h, m) })
 			if err != nil {
-				cancel(fmt.Errorf("read alerts for %s: %w", h.name, err))
+				cancel(fmt.Errorf("read alerts for %s: %w", h.Name(), err))
 			}
 		})
 	}
@@ -109,14 +111,14 @@ func (l *Runner) Run(parent context.Context) error {
 func (l *Loop) prefixes() []string {
 	out := make([]string, 0, len(l.cfg.Handlers))
 	for _, h := range l.cfg.Handlers {
-		out = append(out, h.name+".")
+		out = append(out, h.Name()+".")
 	}
 	return out
 }
 
 func (l *Loop) handler(name string) *Bound {
 	for _, h := range l.cfg.Handlers {
-		if h.name == name {
+		if h.Name() == name {
 			return h
 		}
 	}

@@ -8,14 +8,17 @@ import (
 	"github.com/firebreak-sre/firebreak/incidents"
 )
 
-// verifyOnce watches the symptom after a change that happened and is over. Nothing of it stands, so nothing is held, and nothing is
-// taken back: it ends when it is judged. A resolved alert does not end it: resolving is often what the change was for.
+// verifyOnce watches the symptom after a change that happened and is over. Nothing of it stands, so nothing is held: it ends when it is
+// judged. A resolved alert does not end it: resolving is often what the change was for. What did not help is taken back where that can
+// be done.
 func (r *run) verifyOnce(ctx context.Context) (bool, error) {
 	f := r.st.Fix()
 	now := r.now()
 	switch {
 	case !now.Before(hardEnd(f)):
-		return true, r.spend(ctx, nil, "the time for judging it is over")
+		return true, r.endOnce(ctx, nil, "the time for judging it is over")
+	case r.st.Recall != nil && f.Order.Undo:
+		return true, r.beginRevert(ctx, "at the wish of "+r.st.Recall.Person.String()+": "+r.st.Recall.Why)
 	case r.st.Recall != nil:
 		return true, r.spend(ctx, nil, r.st.Recall.Person.String()+" wanted it taken back, which cannot be done: "+r.st.Recall.Why)
 	case now.Before(r.st.Due):
@@ -36,10 +39,34 @@ func (r *run) verifyOnce(ctx context.Context) (bool, error) {
 		return false, r.append(ctx, withDue([]incidents.Event{observed}, r.soon(f))...)
 	}
 	events := []incidents.Event{observed, {Kind: incidents.Verified, Judgement: &j}}
-	if j.Effect != incidents.Improved && !r.st.Escalated {
-		events = append(events, incidents.Event{Kind: incidents.Escalated, Note: "the change did not help, and cannot be taken back: " + j.Words})
+	if j.Effect == incidents.Improved {
+		return true, r.spend(ctx, events, "")
 	}
-	return true, r.spend(ctx, events, "")
+	if !r.st.Escalated {
+		end := "cannot be taken back"
+		if f.Order.Undo {
+			end = "is taken back"
+		}
+		events = append(events, incidents.Event{Kind: incidents.Escalated, Note: "the change did not help, and " + end + ": " + j.Words})
+	}
+	return true, r.endOnce(ctx, events, string(j.Effect)+": "+j.Words)
+}
+
+// endOnce takes a change back that did not show that it helped, where that can be done; else it is behind us.
+func (r *run) endOnce(ctx context.Context, events []incidents.Event, why string) error {
+	if !r.st.Fix().Order.Undo {
+		note := ""
+		if len(events) == 0 {
+			note = why
+		}
+		return r.spend(ctx, events, note)
+	}
+	if len(events) > 0 {
+		if err := r.append(ctx, events...); err != nil {
+			return err
+		}
+	}
+	return r.beginRevert(ctx, why)
 }
 
 // spend records that a change which happens once is behind us.

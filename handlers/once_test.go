@@ -69,6 +69,63 @@ func TestOnceIsNeverTakenBack(t *testing.T) {
 	}
 }
 
+// A change that happens once and can be taken back is, unless it is shown that it helped.
+func TestOnceIsTakenBackWhereItCanBe(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		set     func(*world)
+		recall  bool
+		outcome incidents.Outcome
+		undone  int
+		words   string
+	}{
+		"it helps":               {outcome: incidents.OutcomeFixed, words: "nothing to take back"},
+		"it does not help":       {set: func(w *world) { w.cures = false }, outcome: incidents.OutcomeIneffective, undone: 1, words: "it was taken back"},
+		"a person wants it back": {set: func(w *world) { w.cures, w.patient = false, true }, recall: true, outcome: incidents.OutcomeWithdrawn, undone: 1, words: "it was taken back"},
+	}
+	for name, c := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := onceStage(t, func(w *world) {
+				w.undo = true
+				if c.set != nil {
+					c.set(w)
+				}
+			})
+			if c.recall {
+				st := s.await("db", "standing", func(st *incidents.State) bool { return st.Stage == incidents.Standing })
+				s.recall(st.ID)
+			}
+			s.await("db", "settled", func(st *incidents.State) bool { return st.Stage == incidents.Settled })
+			s.world.with(func() { s.world.sick, s.world.refuse = false, true })
+			s.deliver(alert("db", alerts.Resolved))
+			st := s.await("db", "closed", closed)
+			if got := outcomeOf(st); got != c.outcome || !strings.Contains(st.Closing.Words, c.words) {
+				t.Errorf("outcome %s: %q, want %s with %q: %s", got, st.Closing.Words, c.outcome, c.words, s.story(st))
+			}
+			if _, undone := s.world.total(t); undone != c.undone {
+				t.Errorf("it was taken back %d times, want %d", undone, c.undone)
+			}
+		})
+	}
+}
+
+// recall has a person want the present change taken back.
+func (s *stage) recall(id incidents.ID) {
+	s.t.Helper()
+	for err := incidents.ErrConflict; err != nil; {
+		st, loadErr := s.store.Load(s.ctx, id)
+		if loadErr != nil {
+			s.t.Fatal(loadErr)
+		}
+		err = s.store.Append(s.ctx, st, incidents.Event{V: incidents.Version, Kind: incidents.Recalled, At: time.Now().UTC(), Note: "not this one",
+			Person: &incidents.Person{Via: "cli", Name: "ann"}, Due: time.Now().UTC()})
+		if err != nil && !errors.Is(err, incidents.ErrConflict) {
+			s.t.Fatal(err)
+		}
+	}
+}
+
 // What the change was for is gone before it is sent: nothing is sent, and the refusal says why.
 func TestOnceIsNotSentForWhatIsGone(t *testing.T) {
 	t.Parallel()
@@ -85,7 +142,7 @@ func TestOnceMustBeAgreedOn(t *testing.T) {
 	s := newStage(t)
 	f := family{w: s.world, mode: s.mode}
 	st := &incidents.State{Opening: incidents.Opening{Target: "db"}}
-	r := &run{Loop: &Loop{cfg: Config{Remediations: map[string]remediations.Remediation{"world": s.world}, Permits: s.permits}}, st: st, h: Bind(f), target: Target{Mode: s.mode}}
+	r := &run{Loop: &Loop{cfg: Config{Now: time.Now, Remediations: map[string]remediations.Remediation{"world": s.world}, Permits: s.permits}}, st: st, h: Bind(f, f), target: Target{Mode: s.mode}}
 	d := f.Decide(Case[seen]{Before: []Look[seen]{{Seen: seen{Sick: true}}}})
 	if _, no := r.allowed(thought{decision: d}); no != nil {
 		t.Fatalf("refused as it is: %+v", no)

@@ -147,11 +147,11 @@ func routed(a live.Alert, receiver string) bool {
 
 // unheard says whether an alert that fires is news to a handler.
 func (r *Reconciler) unheard(ctx context.Context, h *Bound, a alerts.Alert) (bool, error) {
-	target, ok := h.target(a)
+	target, ok := h.Target(a)
 	if !ok {
 		return false, nil
 	}
-	latest, err := r.loop.store.Latest(ctx, h.name, target.Name)
+	latest, err := r.loop.store.Latest(ctx, h.Name(), target.Name)
 	if err != nil {
 		return false, err
 	}

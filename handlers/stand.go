@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/remediations"
 )
@@ -169,7 +170,7 @@ func (r *run) judged(observed incidents.Event) (incidents.Judgement, error) {
 	after := *r.st
 	after.Fixes = append([]incidents.Fix(nil), r.st.Fixes...)
 	after.Apply(observed)
-	return r.h.judge(scene{target: r.target, state: &after, busy: r.others(), now: observed.At})
+	return r.h.Judge(think.Scene{Target: r.target, State: &after, Busy: r.others(), Now: observed.At})
 }
 
 // withDue says when to look again, on the last of the events.

@@ -31,8 +31,8 @@ func (l *Loop) take(ctx context.Context, h *Bound, m bus.Msg) error {
 		return nil
 	})
 	if err != nil {
-		l.cfg.Metrics.damaged.WithLabelValues(h.name).Inc()
-		l.cfg.Log.Error().Err(err).Str("handler", h.name).Uint64("message", m.Seq).Msg("a line of the journal cannot be read")
+		l.cfg.Metrics.damaged.WithLabelValues(h.Name()).Inc()
+		l.cfg.Log.Error().Err(err).Str("handler", h.Name()).Uint64("message", m.Seq).Msg("a line of the journal cannot be read")
 	}
 	err = errors.Join(retry, l.enterAgenda(ctx, woken))
 	if len(woken) > 0 { // every handler takes every message, and most are none of its business
@@ -52,7 +52,7 @@ func (l *Loop) Enter(ctx context.Context, handler string, a alerts.Alert) (incid
 }
 
 func (l *Loop) enterFor(ctx context.Context, h *Bound, a alerts.Alert) (incidents.ID, error) {
-	target, ok := h.target(a)
+	target, ok := h.Target(a)
 	if !ok {
 		return "", nil
 	}
@@ -62,9 +62,9 @@ func (l *Loop) enterFor(ctx context.Context, h *Bound, a alerts.Alert) (incident
 // enter opens, joins or passes over. It returns the incident that must be looked at now, "" if none.
 func (l *Loop) enter(ctx context.Context, h *Bound, target Target, a alerts.Alert) (incidents.ID, error) {
 	for {
-		latest, err := l.store.Latest(ctx, h.name, target.Name)
+		latest, err := l.store.Latest(ctx, h.Name(), target.Name)
 		if err != nil {
-			return "", fmt.Errorf("find the incident of %s %s: %w", h.name, target.Name, err)
+			return "", fmt.Errorf("find the incident of %s %s: %w", h.Name(), target.Name, err)
 		}
 		joining := incidents.Join(latest, a)
 		if latest == nil {
@@ -73,21 +73,21 @@ func (l *Loop) enter(ctx context.Context, h *Bound, target Target, a alerts.Aler
 		id := latest.ID
 		switch joining {
 		case incidents.Opens:
-			id = incidents.NewID(h.name, target.Name, nextNumber(latest))
+			id = incidents.NewID(h.Name(), target.Name, nextNumber(latest))
 			err = l.open(ctx, h, id, target, a)
 		case incidents.Joins:
 			err = l.append(ctx, latest, incidents.Event{Kind: incidents.AlertSeen, Alert: &a, Due: l.cfg.Now().UTC()})
 		default:
-			l.cfg.Metrics.joined.WithLabelValues(h.name, string(joining)).Inc()
+			l.cfg.Metrics.joined.WithLabelValues(h.Name(), string(joining)).Inc()
 			return l.untold(latest), nil
 		}
 		if errors.Is(err, incidents.ErrConflict) {
 			continue
 		}
 		if err != nil {
-			return "", fmt.Errorf("record an alert for %s %s: %w", h.name, target.Name, err)
+			return "", fmt.Errorf("record an alert for %s %s: %w", h.Name(), target.Name, err)
 		}
-		l.cfg.Metrics.joined.WithLabelValues(h.name, string(joining)).Inc()
+		l.cfg.Metrics.joined.WithLabelValues(h.Name(), string(joining)).Inc()
 		return id, nil
 	}
 }
@@ -102,7 +102,7 @@ func nextNumber(latest *incidents.State) int {
 func (l *Loop) open(ctx context.Context, h *Bound, id incidents.ID, target Target, a alerts.Alert) error {
 	st := incidents.Fold(nil)
 	return l.append(ctx, st, incidents.Event{Kind: incidents.Opened, Opening: &incidents.Opening{
-		ID: id, Handler: h.name, Target: target.Name, Domain: target.Domain, Alert: a,
+		ID: id, Handler: h.Name(), Target: target.Name, Domain: target.Domain, Alert: a,
 	}})
 }
 

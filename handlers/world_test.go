@@ -37,16 +37,18 @@ type world struct {
 	undone  int
 	shares  []int
 	// answer is what Apply returns after the change took effect; refuse and deaf stop it before.
-	answer error
-	refuse bool
-	deaf   bool
-	mute   bool               // Check cannot tell
-	apart  bool               // targets do not see each other's changes; set before the loop runs
-	rigid  bool               // it can be neither renewed nor ramped; set before the loop runs
-	class  remediations.Class // of the change; A if empty
-	fix    string             // what the handler asks for; open if empty
-	once   bool               // the change happens and is over; set before the loop runs
-	gone   bool               // what a change that happens once was for is gone
+	answer  error
+	refuse  bool
+	deaf    bool
+	mute    bool               // Check cannot tell
+	apart   bool               // targets do not see each other's changes; set before the loop runs
+	rigid   bool               // it can be neither renewed nor ramped; set before the loop runs
+	class   remediations.Class // of the change; A if empty
+	fix     string             // what the handler asks for; open if empty
+	once    bool               // the change happens and is over; set before the loop runs
+	undo    bool               // such a change can be taken back; set before the loop runs
+	patient bool               // an effect is looked for a minute long; set before the loop runs
+	gone    bool               // what a change that happens once was for is gone
 	// keep says that the change stands until it is healed; set before the loop runs.
 	keep, healed bool
 	// targets are those that the policy names; set before the loop runs.
@@ -85,7 +87,7 @@ func (w *world) Bounds(remediations.Step) remediations.Bounds {
 	if class == "" {
 		class = remediations.ClassA
 	}
-	return remediations.Bounds{Class: class, MaxLimit: 5 * time.Minute, Adjusts: !w.rigid && !w.once, Once: w.once}
+	return remediations.Bounds{Class: class, MaxLimit: 5 * time.Minute, Adjusts: !w.rigid && !w.once, Once: w.once, Undo: w.undo}
 }
 
 func (w *world) Check(_ context.Context, o remediations.Order) (remediations.Presence, error) {
@@ -181,7 +183,10 @@ func (f family) Decide(c Case[seen]) incidents.Decision {
 	if !last.Sick {
 		return incidents.Decision{Cause: "well", Verdict: incidents.FalsePositive, Reason: "nothing is wrong"}
 	}
-	every := policy.Duration(5 * time.Millisecond)
+	every, within := policy.Duration(5*time.Millisecond), policy.Duration(300*time.Millisecond)
+	if f.w.patient {
+		within = policy.Duration(time.Minute)
+	}
 	class, ramp := "open", []int{50, 90}
 	if f.w.fix != "" {
 		class = f.w.fix
@@ -191,8 +196,8 @@ func (f family) Decide(c Case[seen]) incidents.Decision {
 	}
 	return incidents.Decision{Cause: "sick", Verdict: incidents.Act, Reason: "it is sick", Until: c.Now.Add(every.D()),
 		Step: &remediations.Step{Remediation: "world", Service: "a", Edge: "b", Fix: class, TTL: policy.Duration(30 * time.Second),
-			Limit: policy.Duration(time.Minute), Timeout: policy.Duration(time.Second), Ramp: ramp, Once: f.w.once, Reason: "sick"},
-		Verify: &incidents.Verify{Every: every, Within: policy.Duration(300 * time.Millisecond), HoldFor: 4 * every, RampEvery: 2 * every, UntilHealed: f.w.keep}}
+			Limit: policy.Duration(time.Minute), Timeout: policy.Duration(time.Second), Ramp: ramp, Once: f.w.once, Undo: f.w.undo, Reason: "sick"},
+		Verify: &incidents.Verify{Every: every, Within: within, HoldFor: 4 * every, RampEvery: 2 * every, UntilHealed: f.w.keep}}
 }
 
 func (f family) Judge(c Case[seen]) incidents.Judgement {
@@ -282,7 +287,7 @@ func (s *stage) run(n int) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		loop, err := NewRunner(ctx, Config{Handlers: []*Bound{Bind(family{w: s.world, mode: s.mode})},
+		loop, err := NewRunner(ctx, Config{Handlers: []*Bound{Bind(family{w: s.world, mode: s.mode}, family{w: s.world, mode: s.mode})},
 			Remediations: map[string]remediations.Remediation{"world": s.world}, Ledger: ledger.New(cell, s.limits), Limits: s.limits,
 			Gate: s.gate, Permits: s.permits, Approvals: s.approvals,
 			Metrics: NewMetrics(prometheus.NewRegistry()), Log: zerolog.New(zerolog.NewTestWriter(s.t)).Level(zerolog.WarnLevel)}, s.bus)

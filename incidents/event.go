@@ -108,6 +108,8 @@ type Event struct {
 	Rung      *Calling               `json:"rung,omitempty"`
 	// Person is who said it, where a person did.
 	Person *Person `json:"person,omitempty"`
+	// Basis is what a decision rested on that is nowhere else in the record. Nil: an older build decided, which did not write it.
+	Basis *Basis `json:"basis,omitempty"`
 	// Plan is the hash of the plan that a decision, an answer or an asking's end is about.
 	Plan string `json:"plan,omitempty"`
 	// Until is when what a person said counts no more.
@@ -154,6 +156,15 @@ type Decision struct {
 	Rule string `json:"rule,omitempty"`
 	// Others are what else was considered, and why not.
 	Others []Other `json:"others,omitempty"`
+}
+
+// Basis is what a decision rested on beside the record: with it the decision can be derived again, and a difference be explained.
+type Basis struct {
+	// Busy is how many other targets of the handler had an open incident.
+	Busy int `json:"busy"`
+	// Policy is the hash of the policy in force, and Build the version of the program that decided.
+	Policy string `json:"policy,omitempty"`
+	Build  string `json:"build,omitempty"`
 }
 
 // Other is a cause that was considered and did not hold, or what would have been done about it.

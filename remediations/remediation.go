@@ -39,6 +39,8 @@ type Step struct {
 	// Once says that the change happens and is over (see Bounds.Once, which must say the same): TTL and Limit then only bound how
 	// long its effect is looked for.
 	Once bool `json:"once,omitempty"`
+	// Undo says of a change with Once that it is taken back if it does not help (see Bounds.Undo, which must say the same).
+	Undo bool `json:"undo,omitempty"`
 	// TTL is how long the change may stand without being renewed. It is whole seconds, at least one.
 	TTL policy.Duration `json:"ttl"`
 	// Limit is how long it may stand altogether, renewals included, counted from when it was intended.
@@ -153,6 +155,9 @@ type Bounds struct {
 	Adjusts bool
 	// Once says that the change happens and is over, such as ending a session: nothing of it stands, and nothing is taken back.
 	Once bool
+	// Undo says of a change that happens once that it can still be taken back for as long as its effect is looked for: it is, if it did
+	// not help or a person wants it, and stays for good if it did.
+	Undo bool
 	// Never says in words what it will not touch, for people.
 	Never []string
 }

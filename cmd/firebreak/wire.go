@@ -13,6 +13,7 @@ import (
 	"github.com/firebreak-sre/firebreak/handlers/poolexhaustion"
 	"github.com/firebreak-sre/firebreak/handlers/replicationlag"
 	"github.com/firebreak-sre/firebreak/handlers/retrystorm"
+	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/receiver"
 	"github.com/firebreak-sre/firebreak/remediations"
@@ -56,7 +57,7 @@ func newRunner(ctx context.Context, b *bus.Bus, k *kernel, db *databases, p sett
 	if err != nil {
 		return nil, err
 	}
-	carried, err := chosen([]*handlers.Bound{handlers.Bind(storm), handlers.Bind(lag), handlers.Bind(pool)}, p.handlers)
+	carried, err := chosen([]*handlers.Bound{handlers.Bind(storm, storm), handlers.Bind(lag, lag), handlers.Bind(pool, pool)}, p.handlers)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +65,8 @@ func newRunner(ctx context.Context, b *bus.Bus, k *kernel, db *databases, p sett
 		Handlers: carried,
 		Remediations: map[string]remediations.Remediation{"breaker": breakers, httpadmin.Name: admin, haproxy.Name: db.reads,
 			postgres.Name: db.sessions, pgbouncer.Name: db.changing},
-		Ledger: k.ledger, Gate: k.guard, Permits: p.Permits, Approvals: approvals{p.Policy}, Limits: p.Limits, Metrics: handlers.NewMetrics(reg), Log: log,
+		Ledger: k.ledger, Gate: k.guard, Permits: p.Permits, Approvals: approvals{p.Policy}, Limits: p.Limits,
+		Basis: incidents.Basis{Policy: p.Policy.Hash(), Build: buildVersion()}, Metrics: handlers.NewMetrics(reg), Log: log,
 	}, b)
 }
 

@@ -79,7 +79,7 @@ func (w *world) start(slot int) *replica {
 		w.fail("guard: %v", err)
 	}
 	fam := &family{w: w, rep: r}
-	cfg := handlers.Config{Handlers: []*handlers.Bound{handlers.Bind(fam)}, Remediations: map[string]remediations.Remediation{},
+	cfg := handlers.Config{Handlers: []*handlers.Bound{handlers.Bind(fam, fam)}, Remediations: map[string]remediations.Remediation{},
 		Ledger: book, Gate: &gate{w: w, rep: r, guard: g}, Limits: w.limits, Metrics: w.metrics, Log: zerolog.Nop(), Now: r.now,
 		Approvals: approvers{}, Permits: func(_, target, _, _ string) bool {
 			ok := !w.targets[target].forbidden

@@ -48,6 +48,9 @@ func planWords(st *incidents.State) string {
 // ending says how long a change stands, and how it ends.
 func ending(d incidents.Decision) []string {
 	s := d.Step
+	if s.Once && s.Undo {
+		return []string{"Done once: taken back if it does not help, and kept if it does"}
+	}
 	if s.Once {
 		return []string{"Done once: it cannot be taken back"}
 	}
