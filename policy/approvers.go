@@ -39,6 +39,10 @@ func (p Policy) Approvers(handler, target, fix string) ApproverList {
 	return l
 }
 
+// Anyone says whether the rules name anybody who may say yes to a fix of a target. A fix that needs a yes and has nobody to give it is not
+// made.
+func (p Policy) Anyone(handler, target, fix string) bool { return !p.Approvers(handler, target, fix).Empty() }
+
 // fits says whether a rule is about a fix of a target of a handler.
 func (r ApprovalRule) fits(handler, target, fix string) bool {
 	covers := func(list []string, one string) bool { return len(list) == 0 || slices.Contains(list, one) }

@@ -77,6 +77,9 @@ func TestApprovers(t *testing.T) {
 		if !reflect.DeepEqual(got, c.want) || got.Empty() != reflect.DeepEqual(c.want, policy.ApproverList{}) {
 			t.Errorf("%s, %s on %s: got %+v, empty %t, want %+v", c.handler, c.fix, c.target, got, got.Empty(), c.want)
 		}
+		if anyone := p.Anyone(c.handler, c.target, c.fix); anyone != !reflect.DeepEqual(c.want, policy.ApproverList{}) {
+			t.Errorf("%s, %s on %s: got anyone %t, and these are named: %+v", c.handler, c.fix, c.target, anyone, c.want)
+		}
 	}
 	p.Approvers("retrystorm", "checkout/payments", "shed").Operators[0] = "mallory"
 	if got := p.Approvers("retrystorm", "checkout/payments", "shed").Operators[0]; got != "bob" {

@@ -4,18 +4,18 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 
-	"github.com/firebreak-sre/firebreak/handlers/poolexhaustion"
 	"github.com/firebreak-sre/firebreak/internal/pgbouncer"
 	"github.com/firebreak-sre/firebreak/internal/postgres"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
 	"github.com/firebreak-sre/firebreak/remediations/haproxy"
+	readpools "github.com/firebreak-sre/firebreak/remediations/haproxy/bounds"
 	"github.com/firebreak-sre/firebreak/remediations/httpadmin"
 	"github.com/firebreak-sre/firebreak/remediations/pgbouncer/deadman"
 	"github.com/rs/zerolog"
 
+	poolprobe "github.com/firebreak-sre/firebreak/handlers/poolexhaustion/probe"
 	runtime "github.com/firebreak-sre/firebreak/internal/haproxy"
 	poolers "github.com/firebreak-sre/firebreak/remediations/pgbouncer"
 	sessions "github.com/firebreak-sre/firebreak/remediations/postgres"
@@ -56,9 +56,9 @@ func openDatabases(p policy.Policy, log zerolog.Logger) (*databases, error) {
 	return d, nil
 }
 
-// lookers are the consoles as the handler takes them.
-func (d *databases) lookers() map[string]poolexhaustion.Console {
-	all := make(map[string]poolexhaustion.Console, len(d.looking))
+// lookers are the consoles as the prober takes them.
+func (d *databases) lookers() map[string]poolprobe.Console {
+	all := make(map[string]poolprobe.Console, len(d.looking))
 	for place, c := range d.looking {
 		all[place] = c
 	}
@@ -157,7 +157,7 @@ func login(l policy.PostgresLogin) postgres.Login {
 
 // readPools are the backends of HAProxy by cluster.
 func readPools(p policy.Policy) (map[string]haproxy.Pool, error) {
-	pools := map[string]haproxy.Pool{}
+	pools, places := map[string]haproxy.Pool{}, readpools.PlacesOf(p)
 	for _, c := range p.Postgres {
 		if c.Reads == nil || c.Reads.HAProxy == nil {
 			continue
@@ -166,44 +166,9 @@ func readPools(p policy.Policy) (map[string]haproxy.Pool, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read pool of cluster %s: %w", c.Cluster, err)
 		}
-		servers := map[string]string{}
-		for _, n := range c.Nodes {
-			servers[n.Node] = cmp.Or(c.Reads.HAProxy.Servers[n.Node], n.Node)
-		}
-		pools[c.Cluster] = haproxy.Pool{Client: client, Backend: c.Reads.HAProxy.Backend, Servers: servers, MinReady: c.Reads.MinReady}
+		pools[c.Cluster] = haproxy.Pool{Client: client, Backend: c.Reads.HAProxy.Backend, Servers: places[c.Cluster], MinReady: c.Reads.MinReady}
 	}
 	return pools, nil
-}
-
-// nodeEndpoints are the HTTP endpoints that change a node or a pool of a cluster, by its place.
-func nodeEndpoints(p policy.Policy) map[string]policy.HTTPFix {
-	all := map[string]policy.HTTPFix{}
-	for _, c := range p.Postgres {
-		if c.Reads == nil || c.Reads.HTTP == nil {
-			continue
-		}
-		h := c.Reads.HTTP
-		for _, n := range c.Nodes {
-			all[c.Cluster+"/"+n.Node] = policy.HTTPFix{Instances: h.Instances, BearerToken: h.BearerToken, BearerTokenFile: h.BearerTokenFile,
-				Controls: map[string]policy.HTTPControl{"drain": h.Drain}}
-		}
-	}
-	for _, c := range p.Handlers.PoolExhaustion.Clusters {
-		maps.Copy(all, appEndpoints(c))
-	}
-	return all
-}
-
-// appEndpoints are those of the applications' own pools.
-func appEndpoints(c policy.PoolCluster) map[string]policy.HTTPFix {
-	all := map[string]policy.HTTPFix{}
-	for _, a := range c.Apps {
-		if a.HTTP != nil {
-			all[c.Cluster+"/"+a.App] = policy.HTTPFix{Instances: a.HTTP.Instances, BearerToken: a.HTTP.BearerToken,
-				BearerTokenFile: a.HTTP.BearerTokenFile, Controls: map[string]policy.HTTPControl{"grow_pool": a.HTTP.Grow}}
-		}
-	}
-	return all
 }
 
 // httpPools reads the pools that are behind HTTP endpoints.

@@ -11,6 +11,7 @@ import (
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations/guard"
 	"github.com/firebreak-sre/firebreak/remediations/ledger"
+	"github.com/firebreak-sre/firebreak/remediations/windows"
 )
 
 // kernel is everything that bounds the handlers from outside.
@@ -18,7 +19,7 @@ type kernel struct {
 	ledger   *ledger.Ledger
 	brake    *guard.Brake
 	guard    *guard.Guard
-	windows  *guard.Windows
+	windows  *windows.Windows
 	watchdog *guard.Watchdog
 	// peers are the Alertmanagers of the policy, in its order.
 	peers []*live.Client
@@ -51,7 +52,7 @@ func newKernel(ctx context.Context, b *bus.Bus, p policy.Policy) (*kernel, error
 
 func (k *kernel) newGuard(p policy.Policy) (*guard.Guard, error) {
 	var err error
-	if k.windows, err = guard.NewWindows(p.Guard.Maintenance); err != nil {
+	if k.windows, err = windows.New(p.Guard.Maintenance); err != nil {
 		return nil, err
 	}
 	observer, err := guard.NewObserver(p.Guard.Observer)

@@ -51,10 +51,5 @@ func mayApprove(p policy.Policy) func(who incidents.Person, handler, target, fix
 // approvals is the policy as the handlers ask it.
 type approvals struct{ policy.Policy }
 
-// Anyone says whether anybody is named.
-func (a approvals) Anyone(handler, target, fix string) bool {
-	return !a.Approvers(handler, target, fix).Empty()
-}
-
 // Expire is how long people are waited for.
 func (a approvals) Expire() time.Duration { return a.Approvals.Expire.D() }

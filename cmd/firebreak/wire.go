@@ -20,10 +20,15 @@ import (
 	"github.com/firebreak-sre/firebreak/remediations/breaker"
 	"github.com/firebreak-sre/firebreak/remediations/haproxy"
 	"github.com/firebreak-sre/firebreak/remediations/httpadmin"
+	endpoints "github.com/firebreak-sre/firebreak/remediations/httpadmin/bounds"
 	"github.com/firebreak-sre/firebreak/remediations/pgbouncer"
 	"github.com/firebreak-sre/firebreak/remediations/postgres"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+
+	poolprobe "github.com/firebreak-sre/firebreak/handlers/poolexhaustion/probe"
+	lagprobe "github.com/firebreak-sre/firebreak/handlers/replicationlag/probe"
+	stormprobe "github.com/firebreak-sre/firebreak/handlers/retrystorm/probe"
 )
 
 func busConfig(b policy.Bus, log zerolog.Logger) bus.Config {
@@ -45,19 +50,31 @@ func newRunner(ctx context.Context, b *bus.Bus, k *kernel, db *databases, p sett
 	if err != nil {
 		return nil, err
 	}
-	storm, err := retrystorm.New(p.Handlers.RetryStorm, probeClient())
+	storm, err := retrystorm.New(p.Handlers.RetryStorm)
 	if err != nil {
 		return nil, err
 	}
-	lag, err := replicationlag.New(p.Policy, db.fleet, httpPools{policy: p.Policy, admin: admin}, probeClient())
+	stormProbe, err := stormprobe.New(p.Handlers.RetryStorm, probeClient())
 	if err != nil {
 		return nil, err
 	}
-	pool, err := poolexhaustion.New(p.Policy, db.fleet, db.lookers(), probeClient())
+	lag, err := replicationlag.New(p.Policy)
 	if err != nil {
 		return nil, err
 	}
-	carried, err := chosen([]*handlers.Bound{handlers.Bind(storm, storm), handlers.Bind(lag, lag), handlers.Bind(pool, pool)}, p.handlers)
+	lagProbe, err := lagprobe.New(p.Policy, db.fleet, httpPools{policy: p.Policy, admin: admin}, probeClient())
+	if err != nil {
+		return nil, err
+	}
+	pool, err := poolexhaustion.New(p.Policy)
+	if err != nil {
+		return nil, err
+	}
+	poolProbe, err := poolprobe.New(p.Policy, db.fleet, db.lookers(), probeClient())
+	if err != nil {
+		return nil, err
+	}
+	carried, err := chosen([]*handlers.Bound{handlers.Bind(storm, stormProbe), handlers.Bind(lag, lagProbe), handlers.Bind(pool, poolProbe)}, p.handlers)
 	if err != nil {
 		return nil, err
 	}
@@ -99,13 +116,7 @@ func probeClient() *http.Client {
 
 // adminConfig are the HTTP endpoints of all edges, nodes and pools that have some.
 func adminConfig(p policy.Policy) httpadmin.Config {
-	edges := map[string]policy.HTTPFix{}
-	for _, e := range p.Handlers.RetryStorm.Edges {
-		if e.Fix.HTTP != nil {
-			edges[e.Service+"/"+e.Edge] = *e.Fix.HTTP
-		}
-	}
-	return httpadmin.Config{Edges: edges, Nodes: nodeEndpoints(p)}
+	return httpadmin.Config{Edges: endpoints.Edges(p), Nodes: endpoints.Nodes(p)}
 }
 
 func webhookAuth(a policy.WebhookAuth) receiver.Auth {

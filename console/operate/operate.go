@@ -62,7 +62,7 @@ type Records interface {
 	Load(ctx context.Context, id incidents.ID) (*incidents.State, error)
 }
 
-// Windows are the maintenance windows: see [guard.Windows].
+// Windows are the maintenance windows: see windows.Windows.
 type Windows interface {
 	Check(handler, domain string, now time.Time) *remediations.NoError
 }

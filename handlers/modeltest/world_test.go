@@ -15,6 +15,7 @@ import (
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
 	"github.com/firebreak-sre/firebreak/remediations/guard"
+	"github.com/firebreak-sre/firebreak/remediations/windows"
 )
 
 // world is everything that is not under test, and what must be true of it. Only one coroutine runs at a time, so it needs no lock.
@@ -39,7 +40,7 @@ type world struct {
 
 	limits      policy.Limits
 	metrics     *handlers.Metrics
-	windows     *guard.Windows
+	windows     *windows.Windows
 	observer    *guard.Observer
 	maintenance [2]time.Time
 	brakeDoc    *document
@@ -126,10 +127,10 @@ func newWorld(seed uint64, metrics *handlers.Metrics, stopFile string) *world {
 // open readies the policy's parts, when the limits and the targets are known.
 func (w *world) open(replicas int) {
 	w.replicas = make([]*replica, replicas)
-	w.windows = &guard.Windows{}
+	w.windows = &windows.Windows{}
 	var err error
 	if !w.maintenance[0].IsZero() {
-		w.windows, err = guard.NewWindows([]policy.Window{{Name: "patching", From: policy.Instant(w.maintenance[0]), Until: policy.Instant(w.maintenance[1])}})
+		w.windows, err = windows.New([]policy.Window{{Name: "patching", From: policy.Instant(w.maintenance[0]), Until: policy.Instant(w.maintenance[1])}})
 		if err != nil {
 			w.fail("windows: %v", err)
 		}

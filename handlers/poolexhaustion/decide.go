@@ -3,14 +3,14 @@ package poolexhaustion
 import (
 	"time"
 
-	"github.com/firebreak-sre/firebreak/handlers"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
 )
 
 // deciding is one case while it is being decided.
 type deciding struct {
 	*Handler
-	handlers.Case[Observation]
+	think.Case[Observation]
 	cluster cluster
 	sights  []sight // the last looks that are one story
 }
@@ -35,7 +35,7 @@ type deciding struct {
 //	nobody waits                                        → false positive
 //
 // A fix that the policy does not allow makes a page that names the key to set. Decide is pure.
-func (h *Handler) Decide(c handlers.Case[Observation]) incidents.Decision {
+func (h *Handler) Decide(c think.Case[Observation]) incidents.Decision {
 	r, ok := h.read(c)
 	if !ok {
 		return incidents.Decision{Cause: string(CauseUndecided), Verdict: incidents.Page,
@@ -51,7 +51,7 @@ func (h *Handler) Decide(c handlers.Case[Observation]) incidents.Decision {
 }
 
 // read makes a case ready to be decided; false if the policy does not name its cluster.
-func (h *Handler) read(c handlers.Case[Observation]) (deciding, bool) {
+func (h *Handler) read(c think.Case[Observation]) (deciding, bool) {
 	found, ok := h.find(c.Target.Name)
 	if !ok {
 		return deciding{}, false

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/firebreak-sre/firebreak/handlers"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/remediations"
 )
@@ -32,7 +32,7 @@ type judging struct {
 // If none of them held when Until has passed, the change had no effect; so it is too if the looks could not be read. Judge is pure.
 //
 // What the change was made to follows from the record: it is decided once more on the looks before it.
-func (h *Handler) Judge(c handlers.Case[Observation]) incidents.Judgement {
+func (h *Handler) Judge(c think.Case[Observation]) incidents.Judgement {
 	r, ok := h.read(c)
 	if !ok || c.Step == nil {
 		return incidents.Judgement{Effect: incidents.NoEffect,

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/firebreak-sre/firebreak/handlers"
 	"github.com/firebreak-sre/firebreak/handlers/poolexhaustion"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/remediations"
 )
@@ -82,7 +82,7 @@ type params struct {
 }
 
 // forbidden says why a change must not have been asked for; "" if it may. It is written down a second time here, on purpose.
-func forbidden(s settings, c handlers.Case[poolexhaustion.Observation], d incidents.Decision) string {
+func forbidden(s settings, c think.Case[poolexhaustion.Observation], d incidents.Decision) string {
 	if d.Verdict != incidents.Act {
 		if d.Step != nil {
 			return "a step without acting"

@@ -5,10 +5,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/firebreak-sre/firebreak/handlers"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 )
 
-type look = handlers.Look[Observation]
+type look = think.Look[Observation]
 
 // sight is one look, made ready to be judged.
 type sight struct {

@@ -1,7 +1,6 @@
 package poolexhaustion_test
 
 import (
-	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -10,16 +9,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/firebreak-sre/firebreak/alerts"
-	"github.com/firebreak-sre/firebreak/handlers"
 	"github.com/firebreak-sre/firebreak/handlers/poolexhaustion"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/policy"
 )
 
-type look = handlers.Look[poolexhaustion.Observation]
+type look = think.Look[poolexhaustion.Observation]
 
 // settings is what a case may change about the policy. The zero value is the cluster orders with two nodes and one pooler, logins to act
 // with at all of them, every fix allowed, and the role shop.
@@ -68,16 +65,6 @@ type want struct {
 	Lacks    []string `json:"reason_lacks"`
 }
 
-// nowhere is what a handler that only thinks looks at.
-type nowhere struct{}
-
-func (nowhere) Look(context.Context, string, func(context.Context, *pgx.Conn) error) error {
-	return os.ErrInvalid
-}
-
-// unread is a console that is never asked.
-type unread struct{ poolexhaustion.Console }
-
 // snapshots are all files, read strictly: a key that nobody knows is a case that tries nothing.
 func snapshots(t *testing.T) []snapshot {
 	t.Helper()
@@ -107,9 +94,9 @@ func snapshots(t *testing.T) []snapshot {
 }
 
 // handed is the case as a handler gets it. Without a time of its own it is decided at once after the last look.
-func (s snapshot) handed() handlers.Case[poolexhaustion.Observation] {
-	c := handlers.Case[poolexhaustion.Observation]{
-		Target: handlers.Target{Name: "orders", Domain: "orders", Mode: policy.Auto}, Alerts: slices.Clone(s.Alerts), Now: s.Now,
+func (s snapshot) handed() think.Case[poolexhaustion.Observation] {
+	c := think.Case[poolexhaustion.Observation]{
+		Target: think.Target{Name: "orders", Domain: "orders", Mode: policy.Auto}, Alerts: slices.Clone(s.Alerts), Now: s.Now,
 	}
 	for _, l := range s.Looks {
 		if s.Step != nil && !l.At.Before(s.Step.Since) {
@@ -122,7 +109,7 @@ func (s snapshot) handed() handlers.Case[poolexhaustion.Observation] {
 		}
 	}
 	if s.Step != nil {
-		c.Step = &handlers.Stood{Fix: s.Step.Fix, Since: s.Step.Since, Until: s.Step.Until}
+		c.Step = &think.Stood{Fix: s.Step.Fix, Since: s.Step.Since, Until: s.Step.Until}
 	}
 	return c
 }
@@ -197,12 +184,7 @@ func checkWords(t *testing.T, want want, said string) {
 // newHandler builds a handler of the cluster orders.
 func newHandler(t *testing.T, s settings) *poolexhaustion.Handler {
 	t.Helper()
-	p := poolPolicy(s)
-	consoles := map[string]poolexhaustion.Console{}
-	for _, b := range p.Postgres[0].PgBouncers {
-		consoles["orders/"+b.PgBouncer] = unread{}
-	}
-	h, err := poolexhaustion.New(p, nowhere{}, consoles, nil)
+	h, err := poolexhaustion.New(poolPolicy(s))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,12 +4,12 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/firebreak-sre/firebreak/handlers"
 	"github.com/firebreak-sre/firebreak/handlers/poolexhaustion"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 )
 
 // spoil changes some things of a record, in all looks or in one: holes, jumps in time, and all that keeps a change from being made.
-func spoil(r *rand.Rand, c *handlers.Case[poolexhaustion.Observation]) {
+func spoil(r *rand.Rand, c *think.Case[poolexhaustion.Observation]) {
 	for range r.IntN(4) {
 		change := changes()[r.IntN(len(changes()))]
 		seed := r.Uint64()
@@ -34,7 +34,7 @@ func spoil(r *rand.Rand, c *handlers.Case[poolexhaustion.Observation]) {
 		c.Now = c.Now.Add(time.Duration(r.IntN(120)-20) * time.Second)
 	}
 	if r.IntN(3) == 0 {
-		c.Step = &handlers.Stood{Fix: []string{"end_leaked", "end_blocker", "grow_pool", "resume", "?"}[r.IntN(5)],
+		c.Step = &think.Stood{Fix: []string{"end_leaked", "end_blocker", "grow_pool", "resume", "?"}[r.IntN(5)],
 			Since: c.Now.Add(-time.Duration(r.IntN(60)) * time.Second), Until: c.Now.Add(time.Duration(r.IntN(60)-30) * time.Second)}
 		if n := len(c.Before); n > 2 && r.IntN(2) == 0 {
 			c.Before, c.After = c.Before[:n-1], append(c.Before[n-1:n:n], c.After...)

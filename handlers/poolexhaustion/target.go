@@ -4,16 +4,16 @@ import (
 	"slices"
 
 	"github.com/firebreak-sre/firebreak/alerts"
-	"github.com/firebreak-sre/firebreak/handlers"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/policy"
 )
 
 // Target says which cluster an alert is about: the one whose match labels it carries, or one of whose nodes, poolers or applications it is
 // about. An alert that may be about several is about none. A cluster that is switched off, or that this handler does not name, hides its
 // alerts.
-func (h *Handler) Target(a alerts.Alert) (handlers.Target, bool) {
+func (h *Handler) Target(a alerts.Alert) (think.Target, bool) {
 	if !slices.Contains(h.alertnames, a.Name()) {
-		return handlers.Target{}, false
+		return think.Target{}, false
 	}
 	var named []string
 	if found, ok := h.topology.Cluster(a.Labels); ok {
@@ -25,11 +25,11 @@ func (h *Handler) Target(a alerts.Alert) (handlers.Target, bool) {
 		}
 	}
 	if named = slices.Compact(slices.Sorted(slices.Values(named))); len(named) != 1 {
-		return handlers.Target{}, false
+		return think.Target{}, false
 	}
 	c, ok := h.find(named[0])
 	if !ok || c.Mode == policy.Off {
-		return handlers.Target{}, false
+		return think.Target{}, false
 	}
 	return c.target(), true
 }

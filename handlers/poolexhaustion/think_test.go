@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/firebreak-sre/firebreak/handlers"
 	"github.com/firebreak-sre/firebreak/handlers/poolexhaustion"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
@@ -77,7 +77,7 @@ func TestDecideIsDeterministic(t *testing.T) {
 	}
 }
 
-func said(t *testing.T, h *poolexhaustion.Handler, c handlers.Case[poolexhaustion.Observation]) []byte {
+func said(t *testing.T, h *poolexhaustion.Handler, c think.Case[poolexhaustion.Observation]) []byte {
 	t.Helper()
 	text, err := json.Marshal([]any{h.Decide(c), h.Judge(c)})
 	if err != nil {
@@ -86,7 +86,7 @@ func said(t *testing.T, h *poolexhaustion.Handler, c handlers.Case[poolexhaustio
 	return text
 }
 
-func throughJSON(t *testing.T, c handlers.Case[poolexhaustion.Observation]) handlers.Case[poolexhaustion.Observation] {
+func throughJSON(t *testing.T, c think.Case[poolexhaustion.Observation]) think.Case[poolexhaustion.Observation] {
 	t.Helper()
 	for _, looks := range []*[]look{&c.Before, &c.After} {
 		text, err := json.Marshal(*looks)
@@ -139,7 +139,7 @@ func planOf(d incidents.Decision) string {
 func later(t *testing.T, looks []look) look {
 	t.Helper()
 	a, b := looks[len(looks)-2], looks[len(looks)-1]
-	c := throughJSON(t, handlers.Case[poolexhaustion.Observation]{Before: []look{b}}).Before[0]
+	c := throughJSON(t, think.Case[poolexhaustion.Observation]{Before: []look{b}}).Before[0]
 	took := b.At.Sub(a.At)
 	c.At = b.At.Add(took)
 	for i := range c.Seen.Poolers {
@@ -240,7 +240,7 @@ func TestJudgeWithoutTheAlerts(t *testing.T) {
 // A cluster that left the policy is for a person, and nothing about it can be judged.
 func TestUnknownTarget(t *testing.T) {
 	t.Parallel()
-	c := handlers.Case[poolexhaustion.Observation]{Target: handlers.Target{Name: "payments"}, Step: &handlers.Stood{Fix: "grow_pool"}}
+	c := think.Case[poolexhaustion.Observation]{Target: think.Target{Name: "payments"}, Step: &think.Stood{Fix: "grow_pool"}}
 	h := newHandler(t, settings{})
 	if d := h.Decide(c); d.Verdict != incidents.Page || !strings.Contains(d.Reason, "payments") {
 		t.Errorf("got %+v", d)

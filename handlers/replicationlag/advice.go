@@ -106,7 +106,7 @@ func slotWords(s state) string {
 // settingsWords are the five settings on both servers.
 func settingsWords(s state) string {
 	var all []string
-	for _, name := range comparedSettings() {
+	for _, name := range ComparedSettings() {
 		all = append(all, words("%s %s/%s", name, settingWords(s.node, name), settingWords(s.primary, name)))
 	}
 	return strings.Join(all, ", ") + words(" (%s/%s)", s.node.Name, s.primary.Name)

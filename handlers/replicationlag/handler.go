@@ -1,10 +1,11 @@
 // Package replicationlag knows one failure family: PostgreSQL standbys that fall behind their primary, or that are gone, and what looks
-// like it. It looks at a cluster (Observe), says what is the matter with one of its standbys (Decide) and what a change did about it
-// (Judge). It never acts. The rules are those of runbook.md beside this file.
+// like it. It says what is the matter with one of a cluster's standbys (Decide) and what a change did about it (Judge), by looks at the
+// cluster (Observation), which the folder probe makes. It never looks itself, and never acts. The rules are those of runbook.md beside
+// this file.
 //
-//	nodes ───┐                         two looks: bytes, slopes,
-//	Patroni ─┼─▶ looks (observe.go) ─▶ who waits for what ──────▶ cause of each standby ──▶ verdict
-//	pool ────┘                                                    (cause.go)                (decide.go)
+//	nodes ───┐                   two looks: bytes, slopes,
+//	Patroni ─┼─▶ looks (probe) ─▶ who waits for what ──────▶ cause of each standby ──▶ verdict
+//	pool ────┘                                              (cause.go)                (decide.go)
 //
 // The lag is only known where the primary's position and the standby's were both read at about the same time; a standby's own idea of
 // how far behind it is proves nothing. Decide and Judge are pure: the same case gives the same answer, at any time and on any machine.
@@ -12,39 +13,18 @@ package replicationlag
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
-	"github.com/firebreak-sre/firebreak/handlers"
-	"github.com/firebreak-sre/firebreak/internal/haproxy"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/internal/topology"
 	"github.com/firebreak-sre/firebreak/policy"
 )
 
 // Name is the handler's name in the policy, in subjects and in the ids of its incidents.
 const Name = "replicationlag"
-
-// Looks reads from servers. The node is named by its cluster and itself, as orders/pg1. Look calls fn at most once, with a session that
-// only reads, and returns soon after ctx is over; its errors tell no password.
-type Looks interface {
-	Look(ctx context.Context, node string, fn func(context.Context, *pgx.Conn) error) error
-}
-
-// Pools says which nodes of a cluster are out of its read pool, where that is behind HTTP endpoints: whoever took them out.
-type Pools interface {
-	Out(ctx context.Context, cluster string) (map[string]string, error)
-}
-
-// readers says who is in a read pool.
-type readers interface {
-	Servers(ctx context.Context, backend string) ([]haproxy.Server, error)
-}
 
 // Handler answers alerts about replication. It is safe for concurrent use and holds no state.
 type Handler struct {
@@ -53,46 +33,30 @@ type Handler struct {
 	thresholds policy.LagThresholds
 	clusters   []cluster
 	topology   topology.Map
-	looks      Looks
-	pools      Pools
-	client     *http.Client
 }
 
 // cluster is a target with its defaults filled in, and what follows from it.
 type cluster struct {
 	policy.LagCluster
 	topology policy.PostgresCluster
-	// readers is nil where the policy names no HAProxy.
-	readers readers
 }
 
-var _ handlers.Handler[Observation] = (*Handler)(nil)
+var _ think.Thinker[Observation] = (*Handler)(nil)
 
-// New checks the policy, fills its defaults in and returns the handler. It looks at nothing yet. All problems are reported together. The
-// client's transport is used to ask Patroni; its redirects are not, and nil is a plain client. Without pools nothing is known of read pools
-// behind HTTP endpoints.
-func New(p policy.Policy, looks Looks, pools Pools, client *http.Client) (*Handler, error) {
-	if client == nil {
-		client = &http.Client{}
-	}
+// New checks the policy, fills its defaults in and returns the handler. All problems are reported together.
+func New(p policy.Policy) (*Handler, error) {
 	own := p.Handlers.ReplicationLag
 	h := &Handler{
 		mode:       cmp.Or(own.Mode, policy.Observe),
 		alertnames: slices.Clone(own.Alerts),
 		thresholds: withDefaults(own.Thresholds),
 		topology:   topology.New(p.Postgres),
-		looks:      looks,
-		pools:      pools,
-		client:     refuseRedirects(client),
 	}
 	if own.Alerts == nil {
 		h.alertnames = []string{"PostgreSQLReplicationLag", "PostgreSQLReplicaCount", "PostgreSQLStandbyAbsent",
 			"PostgreSQLReplicationNotMeasured", "PostgreSQLSlotRetention"}
 	}
 	problems := []error{h.mode.Check()}
-	if looks == nil && len(own.Clusters) > 0 {
-		problems = append(problems, errors.New("nothing to look at servers with"))
-	}
 	for _, l := range own.Clusters {
 		c, err := h.cluster(l)
 		if _, twice := h.find(l.Cluster); twice {
@@ -127,13 +91,6 @@ func (h *Handler) cluster(l policy.LagCluster) (cluster, error) {
 	if len(c.topology.Nodes) == 0 {
 		return c, errors.New("has no nodes")
 	}
-	if r := c.topology.Reads; r != nil && r.HAProxy != nil {
-		client, err := haproxy.New(r.HAProxy.Address)
-		if err != nil {
-			return c, fmt.Errorf("reads.haproxy: %w", err)
-		}
-		c.readers = client
-	}
 	return c, nil
 }
 
@@ -141,8 +98,8 @@ func (h *Handler) cluster(l policy.LagCluster) (cluster, error) {
 func (h *Handler) Name() string { return Name }
 
 // Targets are all clusters that the policy names for this handler and that are not switched off.
-func (h *Handler) Targets() []handlers.Target {
-	out := make([]handlers.Target, 0, len(h.clusters))
+func (h *Handler) Targets() []think.Target {
+	out := make([]think.Target, 0, len(h.clusters))
 	for _, c := range h.clusters {
 		if c.Mode != policy.Off {
 			out = append(out, c.target())
@@ -151,8 +108,8 @@ func (h *Handler) Targets() []handlers.Target {
 	return out
 }
 
-func (c cluster) target() handlers.Target {
-	return handlers.Target{Name: c.Cluster, Domain: c.topology.Domain, Zone: c.topology.Zone, Mode: c.Mode}
+func (c cluster) target() think.Target {
+	return think.Target{Name: c.Cluster, Domain: c.topology.Domain, Zone: c.topology.Zone, Mode: c.Mode}
 }
 
 // find returns the cluster of a target's name.

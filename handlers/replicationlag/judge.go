@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/firebreak-sre/firebreak/handlers"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/remediations"
 )
@@ -34,7 +34,7 @@ type judging struct {
 // If none of them held when Until has passed, the change had no effect; so it is too if the looks could not be read. Judge is pure.
 //
 // What the change was made to follows from the record: it is decided once more on the looks before it.
-func (h *Handler) Judge(c handlers.Case[Observation]) incidents.Judgement {
+func (h *Handler) Judge(c think.Case[Observation]) incidents.Judgement {
 	r, ok := h.read(c)
 	if !ok || c.Step == nil {
 		return incidents.Judgement{Effect: incidents.NoEffect,
@@ -94,7 +94,7 @@ func (j *judging) recall() bool {
 }
 
 // isStep says that a step could be the one that was made.
-func isStep(s remediations.Step, made handlers.Stood) bool {
+func isStep(s remediations.Step, made think.Stood) bool {
 	return s.Fix == made.Fix && (made.Node == "" || s.Node == made.Node && sameJSON(s.Params, made.Params))
 }
 

@@ -259,7 +259,7 @@ func (s state) paused() bool { return s.pause() == pausePaused || s.pause() == p
 
 // settings are the compared settings that are lower than on the primary, and those that are not known on either: they may be.
 func (s state) settings() (lower, unknown []string) {
-	for _, name := range comparedSettings() {
+	for _, name := range ComparedSettings() {
 		here, ok := s.node.Settings[name]
 		there, also := s.primary.Settings[name]
 		switch {

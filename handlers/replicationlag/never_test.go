@@ -5,8 +5,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/firebreak-sre/firebreak/handlers"
 	"github.com/firebreak-sre/firebreak/handlers/replicationlag"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 )
 
 // planned are the params of any of the fixes.
@@ -78,7 +78,7 @@ func (p planned) ended(s snapshot, o replicationlag.Observation, node string) st
 }
 
 // restarted says what is wrong with ending a walsender.
-func (p planned) restarted(c handlers.Case[replicationlag.Observation]) string {
+func (p planned) restarted(c think.Case[replicationlag.Observation]) string {
 	for _, l := range c.Before[len(c.Before)-2:] {
 		others, found := 0, false
 		for _, n := range l.Seen.Nodes {

@@ -34,7 +34,7 @@ type Node struct {
 	// Version is server_version_num, e.g. 150020.
 	Version          int    `json:"version,omitempty"`
 	SystemIdentifier string `json:"system_identifier,omitempty"`
-	// Settings are those in [comparedSettings], max_slot_wal_keep_size in MiB (-1: no bound), wal_receiver_status_interval and
+	// Settings are those in [ComparedSettings], max_slot_wal_keep_size in MiB (-1: no bound), wal_receiver_status_interval and
 	// wal_sender_timeout in milliseconds.
 	Settings map[string]int64 `json:"settings,omitempty"`
 	// Exactly one of the two is set when the node could be read.
@@ -42,9 +42,9 @@ type Node struct {
 	Standby *Standby `json:"standby,omitempty"`
 }
 
-// comparedSettings must not be lower on a standby than on its primary: else, from version 14 on, replay pauses itself, and resuming it
+// ComparedSettings must not be lower on a standby than on its primary: else, from version 14 on, replay pauses itself, and resuming it
 // ends the server.
-func comparedSettings() []string {
+func ComparedSettings() []string {
 	return []string{"max_connections", "max_worker_processes", "max_wal_senders", "max_prepared_transactions", "max_locks_per_transaction"}
 }
 

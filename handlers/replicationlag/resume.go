@@ -23,7 +23,7 @@ func (r deciding) resumeReplay(f finding) incidents.Decision {
 		return r.page(f.cause, words("%s. It is not resumed: %s. %s", said, why, byHand(f.cause)))
 	}
 	settings := map[string]int64{}
-	for _, name := range comparedSettings() {
+	for _, name := range ComparedSettings() {
 		settings[name] = s.primary.Settings[name]
 	}
 	return r.act(f.cause, r.once(f.name, fixResumeReplay, resumeParams{SystemIdentifier: s.node.SystemIdentifier,

@@ -5,11 +5,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/firebreak-sre/firebreak/handlers"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/policy"
 )
 
-type look = handlers.Look[Observation]
+type look = think.Look[Observation]
 
 // sight is one look, with its nodes in their roles.
 type sight struct {

@@ -2,7 +2,6 @@ package replicationlag_test
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -11,16 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/firebreak-sre/firebreak/alerts"
-	"github.com/firebreak-sre/firebreak/handlers"
 	"github.com/firebreak-sre/firebreak/handlers/replicationlag"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/policy"
 )
 
-type look = handlers.Look[replicationlag.Observation]
+type look = think.Look[replicationlag.Observation]
 
 // settings is what a case may change about the policy. The zero value is the cluster orders with three nodes, their slots, a read pool
 // behind HAProxy, a login to act with, every fix allowed, and the role report.
@@ -71,13 +68,6 @@ type want struct {
 	Lacks    []string `json:"reason_lacks"`
 }
 
-// nowhere is what a handler that only thinks looks at.
-type nowhere struct{}
-
-func (nowhere) Look(context.Context, string, func(context.Context, *pgx.Conn) error) error {
-	return os.ErrInvalid
-}
-
 // snapshots are all files, read strictly: a key that nobody knows is a case that tries nothing.
 func snapshots(t testing.TB) []snapshot {
 	t.Helper()
@@ -107,9 +97,9 @@ func snapshots(t testing.TB) []snapshot {
 }
 
 // handed is the case as a handler gets it. Without a time of its own it is decided at once after the last look.
-func (s snapshot) handed() handlers.Case[replicationlag.Observation] {
-	c := handlers.Case[replicationlag.Observation]{
-		Target: handlers.Target{Name: "orders", Domain: "orders", Mode: policy.Auto}, Alerts: slices.Clone(s.Alerts), Now: s.Now,
+func (s snapshot) handed() think.Case[replicationlag.Observation] {
+	c := think.Case[replicationlag.Observation]{
+		Target: think.Target{Name: "orders", Domain: "orders", Mode: policy.Auto}, Alerts: slices.Clone(s.Alerts), Now: s.Now,
 	}
 	for _, l := range s.Looks {
 		if s.Step != nil && !l.At.Before(s.Step.Since) {
@@ -122,7 +112,7 @@ func (s snapshot) handed() handlers.Case[replicationlag.Observation] {
 		}
 	}
 	if s.Step != nil {
-		c.Step = &handlers.Stood{Fix: s.Step.Fix, Since: s.Step.Since, Until: s.Step.Until}
+		c.Step = &think.Stood{Fix: s.Step.Fix, Since: s.Step.Since, Until: s.Step.Until}
 	}
 	return c
 }
@@ -195,7 +185,7 @@ func checkWords(t *testing.T, want want, said string) {
 // newHandler builds a handler of the cluster orders.
 func newHandler(t testing.TB, s settings) *replicationlag.Handler {
 	t.Helper()
-	h, err := replicationlag.New(lagPolicy(t, s), nowhere{}, nil, nil)
+	h, err := replicationlag.New(lagPolicy(t, s))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,24 +4,24 @@ import (
 	"slices"
 
 	"github.com/firebreak-sre/firebreak/alerts"
-	"github.com/firebreak-sre/firebreak/handlers"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/internal/topology"
 	"github.com/firebreak-sre/firebreak/policy"
 )
 
 // Target says which cluster an alert is about: the one whose match labels it carries, or one of whose nodes it is about. An alert that may be
 // about several is about none. A cluster that is switched off, or that this handler does not name, hides its alerts.
-func (h *Handler) Target(a alerts.Alert) (handlers.Target, bool) {
+func (h *Handler) Target(a alerts.Alert) (think.Target, bool) {
 	if !slices.Contains(h.alertnames, a.Name()) {
-		return handlers.Target{}, false
+		return think.Target{}, false
 	}
 	found, ok := h.topology.Cluster(a.Labels)
 	if !ok {
-		return handlers.Target{}, false
+		return think.Target{}, false
 	}
 	c, ok := h.find(found.Cluster)
 	if !ok || c.Mode == policy.Off {
-		return handlers.Target{}, false
+		return think.Target{}, false
 	}
 	return c.target(), true
 }

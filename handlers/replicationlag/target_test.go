@@ -1,21 +1,13 @@
 package replicationlag
 
 import (
-	"context"
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/firebreak-sre/firebreak/alerts"
-	"github.com/firebreak-sre/firebreak/handlers"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/policy"
 )
-
-// nobody looks at nothing.
-type nobody struct{}
-
-func (nobody) Look(context.Context, string, func(context.Context, *pgx.Conn) error) error { return nil }
 
 // threeClusters are two that the handler names, one of them switched off, and one that it does not name.
 func threeClusters() policy.Policy {
@@ -37,11 +29,11 @@ func threeClusters() policy.Policy {
 // TestTarget holds which alerts are about which cluster, and about which of its nodes. The labels by themselves are tried in the topology.
 func TestTarget(t *testing.T) {
 	t.Parallel()
-	h, err := New(threeClusters(), nobody{}, nil, nil)
+	h, err := New(threeClusters())
 	if err != nil {
 		t.Fatal(err)
 	}
-	orders := handlers.Target{Name: "orders", Domain: "shop", Zone: "a", Mode: policy.Approve}
+	orders := think.Target{Name: "orders", Domain: "shop", Zone: "a", Mode: policy.Approve}
 	if got := h.Targets(); len(got) != 1 || got[0] != orders || h.Name() != "replicationlag" {
 		t.Errorf("got targets %+v of %s", got, h.Name())
 	}
@@ -49,7 +41,7 @@ func TestTarget(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		labels labels
-		target handlers.Target
+		target think.Target
 		node   string
 	}{
 		{"a standby", labels{"alertname": "PostgreSQLReplicationLag", "cluster": "orders", "application_name": "pg2",
@@ -58,10 +50,10 @@ func TestTarget(t *testing.T) {
 		{"the cluster", labels{"alertname": "PostgreSQLReplicaCount", "cluster": "orders"}, orders, ""},
 		{"the primary itself", labels{"alertname": "PostgreSQLReplicationNotMeasured", "instance": "10.0.0.11:9187"}, orders, "pg1"},
 		{"its pooler", labels{"alertname": "PostgreSQLReplicationLag", "instance": "10.0.0.21:9127"}, orders, ""},
-		{"switched off", labels{"alertname": "PostgreSQLStandbyAbsent", "cluster": "billing"}, handlers.Target{}, ""},
-		{"not this handler's cluster", labels{"alertname": "PostgreSQLStandbyAbsent", "cluster": "audit"}, handlers.Target{}, ""},
-		{"not this handler's alert", labels{"alertname": "PgBouncerPaused", "cluster": "orders"}, handlers.Target{}, ""},
-		{"nobody's", labels{"alertname": "PostgreSQLReplicationLag"}, handlers.Target{}, ""},
+		{"switched off", labels{"alertname": "PostgreSQLStandbyAbsent", "cluster": "billing"}, think.Target{}, ""},
+		{"not this handler's cluster", labels{"alertname": "PostgreSQLStandbyAbsent", "cluster": "audit"}, think.Target{}, ""},
+		{"not this handler's alert", labels{"alertname": "PgBouncerPaused", "cluster": "orders"}, think.Target{}, ""},
+		{"nobody's", labels{"alertname": "PostgreSQLReplicationLag"}, think.Target{}, ""},
 	} {
 		a := alerts.Alert{Labels: c.labels}
 		got, ok := h.Target(a)
@@ -80,7 +72,7 @@ func TestNew(t *testing.T) {
 	t.Parallel()
 	p := threeClusters()
 	p.Handlers.ReplicationLag.Alerts = []string{"Lag"}
-	h, err := New(p, nobody{}, nil, nil)
+	h, err := New(p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,14 +81,14 @@ func TestNew(t *testing.T) {
 	}
 	c, ok := h.find("orders")
 	if !ok || c.Fix.MaxSessions != 3 || c.Fix.Limit == 0 || c.Fix.Timeout == 0 || c.topology.Connect.Timeout == 0 ||
-		c.readers != nil || len(c.Fix.Allow)+len(c.Fix.Roles) != 0 {
+		len(c.Fix.Allow)+len(c.Fix.Roles) != 0 {
 		t.Errorf("got %+v", c)
 	}
 	p.Handlers.ReplicationLag.Mode = ""
-	if h, err = New(p, nobody{}, nil, nil); err != nil || h.Targets()[0].Mode != policy.Observe {
+	if h, err = New(p); err != nil || h.Targets()[0].Mode != policy.Observe {
 		t.Errorf("without a mode: got %+v, %v", h.Targets(), err)
 	}
-	if h, err := New(policy.Policy{}, nil, nil, nil); err != nil || len(h.Targets()) != 0 {
+	if h, err := New(policy.Policy{}); err != nil || len(h.Targets()) != 0 {
 		t.Errorf("without clusters: got %v", err)
 	}
 }
@@ -107,23 +99,22 @@ func TestNewRefuses(t *testing.T) {
 	p := threeClusters()
 	lag := &p.Handlers.ReplicationLag
 	lag.Clusters = append(lag.Clusters, policy.LagCluster{Cluster: "orders"}, policy.LagCluster{Cluster: "nowhere"},
-		policy.LagCluster{Cluster: "audit", Mode: "fast"}, policy.LagCluster{Cluster: "empty"}, policy.LagCluster{Cluster: "pooled"})
-	p.Postgres = append(p.Postgres, policy.PostgresCluster{Cluster: "empty"}, policy.PostgresCluster{Cluster: "pooled",
-		Nodes: []policy.PostgresNode{{Node: "x", Host: "x"}}, Reads: &policy.ReadPool{HAProxy: &policy.HAProxyPool{Address: "somewhere"}}})
-	_, err := New(p, nil, nil, nil)
+		policy.LagCluster{Cluster: "audit", Mode: "fast"}, policy.LagCluster{Cluster: "empty"})
+	p.Postgres = append(p.Postgres, policy.PostgresCluster{Cluster: "empty"})
+	_, err := New(p)
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{"handler replicationlag", "nothing to look at servers with", `"orders": is named twice`,
+	for _, want := range []string{"handler replicationlag", `"orders": is named twice`,
 		`"nowhere": postgres names no such cluster`,
-		`mode "fast"`, `"empty": has no nodes`, `"pooled": reads.haproxy: `} {
+		`mode "fast"`, `"empty": has no nodes`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("got %q, want %q in it", err, want)
 		}
 	}
 	p = threeClusters()
 	p.Handlers.ReplicationLag.Mode = "x"
-	if _, err := New(p, nobody{}, nil, nil); err == nil || !strings.Contains(err.Error(), `mode "x": must be off`) {
+	if _, err := New(p); err == nil || !strings.Contains(err.Error(), `mode "x": must be off`) {
 		t.Errorf("got %v", err)
 	}
 }

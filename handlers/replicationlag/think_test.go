@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/firebreak-sre/firebreak/handlers"
 	"github.com/firebreak-sre/firebreak/handlers/replicationlag"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
@@ -91,7 +91,7 @@ func TestDecideIsDeterministic(t *testing.T) {
 	}
 }
 
-func said(t *testing.T, h *replicationlag.Handler, c handlers.Case[replicationlag.Observation]) []byte {
+func said(t *testing.T, h *replicationlag.Handler, c think.Case[replicationlag.Observation]) []byte {
 	t.Helper()
 	text, err := json.Marshal([]any{h.Decide(c), h.Judge(c)})
 	if err != nil {
@@ -100,7 +100,7 @@ func said(t *testing.T, h *replicationlag.Handler, c handlers.Case[replicationla
 	return text
 }
 
-func throughJSON(t *testing.T, c handlers.Case[replicationlag.Observation]) handlers.Case[replicationlag.Observation] {
+func throughJSON(t *testing.T, c think.Case[replicationlag.Observation]) think.Case[replicationlag.Observation] {
 	t.Helper()
 	for _, looks := range []*[]look{&c.Before, &c.After} {
 		text, err := json.Marshal(*looks)
@@ -152,7 +152,7 @@ func planOf(d incidents.Decision) string {
 func later(t *testing.T, looks []look) look {
 	t.Helper()
 	a, b := looks[len(looks)-2], looks[len(looks)-1]
-	c := throughJSON(t, handlers.Case[replicationlag.Observation]{Before: []look{b}}).Before[0]
+	c := throughJSON(t, think.Case[replicationlag.Observation]{Before: []look{b}}).Before[0]
 	took := b.At.Sub(a.At)
 	c.At = b.At.Add(took)
 	for i := range c.Seen.Nodes {
@@ -249,7 +249,7 @@ func TestJudgeWithoutTheAlerts(t *testing.T) {
 // A cluster that left the policy is for a person, and nothing about it can be judged.
 func TestUnknownTarget(t *testing.T) {
 	t.Parallel()
-	c := handlers.Case[replicationlag.Observation]{Target: handlers.Target{Name: "payments"}, Step: &handlers.Stood{Fix: "drain"}}
+	c := think.Case[replicationlag.Observation]{Target: think.Target{Name: "payments"}, Step: &think.Stood{Fix: "drain"}}
 	h := newHandler(t, settings{})
 	if d := h.Decide(c); d.Verdict != incidents.Page || !strings.Contains(d.Reason, "payments") {
 		t.Errorf("got %+v", d)

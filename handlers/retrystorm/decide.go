@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/firebreak-sre/firebreak/handlers"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/remediations"
 )
@@ -13,7 +13,7 @@ import (
 // reading is one case while it is being decided.
 type reading struct {
 	*Handler
-	handlers.Case[Observation]
+	think.Case[Observation]
 	edge    edge
 	looks   []look  // the last looks that are one story
 	samples []rates // the last samples of them, thresholds.samples if there are so many
@@ -34,7 +34,7 @@ type reading struct {
 //	none, or the samples do not agree             → wait; at the 12th time page undecided
 //
 // A fix that the policy does not allow makes a page that names the key to set. Decide is pure.
-func (h *Handler) Decide(c handlers.Case[Observation]) incidents.Decision {
+func (h *Handler) Decide(c think.Case[Observation]) incidents.Decision {
 	e, ok := h.find(c.Target.Name)
 	if !ok {
 		return incidents.Decision{Cause: string(CauseUndecided), Verdict: incidents.Page,
@@ -94,7 +94,7 @@ func (r reading) withoutNumbers() (incidents.Decision, bool) {
 func (r reading) failed() (int, string) {
 	n, why := 0, ""
 	for _, l := range slices.Backward(r.looks) {
-		p := l.Seen.problem()
+		p := l.Seen.Problem()
 		if p == "" {
 			break
 		}

@@ -11,13 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/firebreak-sre/firebreak/handlers"
 	"github.com/firebreak-sre/firebreak/handlers/retrystorm"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/policy"
 )
 
-type look = handlers.Look[retrystorm.Observation]
+type look = think.Look[retrystorm.Observation]
 
 // settings is what a case may change about the policy; the zero value allows every fix over the breaker.
 type settings struct {
@@ -68,13 +68,13 @@ func TestDecide(t *testing.T) {
 }
 
 // handed is the case as a handler gets it. Without a time of its own it is decided at once after the last look.
-func (c decideCase) handed() handlers.Case[retrystorm.Observation] {
+func (c decideCase) handed() think.Case[retrystorm.Observation] {
 	now := c.Now
 	if now.IsZero() {
 		now = c.Looks[len(c.Looks)-1].At
 	}
-	return handlers.Case[retrystorm.Observation]{
-		Target: handlers.Target{Name: "checkout/payments", Domain: "checkout", Mode: policy.Auto},
+	return think.Case[retrystorm.Observation]{
+		Target: think.Target{Name: "checkout/payments", Domain: "checkout", Mode: policy.Auto},
 		Before: c.Looks, Busy: c.Busy, Now: now,
 	}
 }
@@ -162,7 +162,7 @@ func TestStepIsStable(t *testing.T) {
 // TestDecideUnknownTarget holds that an edge which left the policy is for a person.
 func TestDecideUnknownTarget(t *testing.T) {
 	t.Parallel()
-	d := newHandler(t, settings{}).Decide(handlers.Case[retrystorm.Observation]{Target: handlers.Target{Name: "a/b"}})
+	d := newHandler(t, settings{}).Decide(think.Case[retrystorm.Observation]{Target: think.Target{Name: "a/b"}})
 	if d.Verdict != incidents.Page || !strings.Contains(d.Reason, "a/b") {
 		t.Errorf("got %+v", d)
 	}
@@ -171,7 +171,7 @@ func TestDecideUnknownTarget(t *testing.T) {
 // newHandler builds a handler of the edge checkout/payments.
 func newHandler(t *testing.T, s settings) *retrystorm.Handler {
 	t.Helper()
-	h, err := retrystorm.New(stormPolicy(s), nil)
+	h, err := retrystorm.New(stormPolicy(s))
 	if err != nil {
 		t.Fatal(err)
 	}

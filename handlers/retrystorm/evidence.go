@@ -51,11 +51,11 @@ func (f *facts) gauges(o Observation) {
 		f.add("queue_age", n.Value, "s", words("the oldest request has waited %.1f s", n.Value))
 	}
 	if o.Source == SourceJSON {
-		text := words("%d of %d instances could be read", o.readable(), len(o.Instances))
-		if o.readable() < len(o.Instances) {
+		text := words("%d of %d instances could be read", o.Readable(), len(o.Instances))
+		if o.Readable() < len(o.Instances) {
 			text += "; " + o.firstBad()
 		}
-		f.add("instances", float64(o.readable()), "", text)
+		f.add("instances", float64(o.Readable()), "", text)
 	}
 }
 

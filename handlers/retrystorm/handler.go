@@ -1,6 +1,7 @@
 // Package retrystorm knows one failure family: the calls of one service to one dependency that multiply themselves
-// by retrying, and what looks like it. It looks at an edge (Observe), says what is the matter (Decide) and what a
-// change did about it (Judge). It never acts. The rules are those of runbook.md beside this file.
+// by retrying, and what looks like it. From what was seen of an edge it says what is the matter (Decide) and what a
+// change did about it (Judge). It never acts, and it does not look by itself: package probe, below it, does. The rules
+// are those of runbook.md beside this file.
 //
 //	looks ──▶ rates between them ──▶ cause of each sample ──▶ all samples agree? ──▶ verdict
 //	          (rates.go)             (cause.go)               (decide.go)            act, wait, page, false positive
@@ -10,11 +11,10 @@ package retrystorm
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 
 	"github.com/firebreak-sre/firebreak/alerts"
-	"github.com/firebreak-sre/firebreak/handlers"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/policy"
 )
 
@@ -27,7 +27,6 @@ type Handler struct {
 	alertnames []string
 	thresholds policy.StormThresholds
 	edges      []edge
-	client     *http.Client
 }
 
 // edge is a policy edge with its defaults filled in, and what follows from it.
@@ -37,19 +36,14 @@ type edge struct {
 	window policy.Duration // how far its queries look back; zero for JSON
 }
 
-var _ handlers.Handler[Observation] = (*Handler)(nil)
+var _ think.Thinker[Observation] = (*Handler)(nil)
 
-// New checks the policy, fills its defaults in and returns the handler. It looks at nothing yet. All problems are
-// reported together. The client's transport is used for the probes; its redirects are not, and nil is a plain client.
-func New(p policy.RetryStorm, client *http.Client) (*Handler, error) {
-	if client == nil {
-		client = &http.Client{}
-	}
+// New checks the policy, fills its defaults in and returns the handler. All problems are reported together.
+func New(p policy.RetryStorm) (*Handler, error) {
 	h := &Handler{
 		mode:       p.Mode,
 		alertnames: slices.Clone(p.Alerts),
 		thresholds: withDefaults(p.Thresholds),
-		client:     refuseRedirects(client),
 	}
 	if h.mode == "" {
 		h.mode = policy.Observe
@@ -71,25 +65,25 @@ func (h *Handler) Name() string { return Name }
 
 // Target says which edge an alert is about: the first one in the policy whose match labels the alert carries, all of
 // them. An edge that is switched off hides the alert from the edges after it, so that switching off never widens.
-func (h *Handler) Target(a alerts.Alert) (handlers.Target, bool) {
+func (h *Handler) Target(a alerts.Alert) (think.Target, bool) {
 	if !slices.Contains(h.alertnames, a.Name()) {
-		return handlers.Target{}, false
+		return think.Target{}, false
 	}
 	for _, e := range h.edges {
 		if !carries(a.Labels, e.Match) {
 			continue
 		}
 		if e.Mode == policy.Off {
-			return handlers.Target{}, false
+			return think.Target{}, false
 		}
 		return e.target(), true
 	}
-	return handlers.Target{}, false
+	return think.Target{}, false
 }
 
 // Targets are all edges of the policy that are not switched off.
-func (h *Handler) Targets() []handlers.Target {
-	out := make([]handlers.Target, 0, len(h.edges))
+func (h *Handler) Targets() []think.Target {
+	out := make([]think.Target, 0, len(h.edges))
 	for _, e := range h.edges {
 		if e.Mode != policy.Off {
 			out = append(out, e.target())
@@ -98,8 +92,21 @@ func (h *Handler) Targets() []handlers.Target {
 	return out
 }
 
-func (e edge) target() handlers.Target {
-	return handlers.Target{Name: e.name, Domain: e.Domain, Zone: e.Zone, Mode: e.Mode}
+func (e edge) target() think.Target {
+	return think.Target{Name: e.name, Domain: e.Domain, Zone: e.Zone, Mode: e.Mode}
+}
+
+// Probe is where the numbers of one edge are, with the policy's defaults filled in. Exactly one of Prometheus and JSON is set.
+type Probe struct {
+	policy.EdgeProbe
+	// Window is how far the queries of Prometheus look back: see [Observation.Window]. It is zero for JSON.
+	Window policy.Duration
+}
+
+// Probe returns where the numbers of a target's edge are; false if the policy does not name the edge (any more).
+func (h *Handler) Probe(target string) (Probe, bool) {
+	e, ok := h.find(target)
+	return Probe{EdgeProbe: e.Probe, Window: e.window}, ok
 }
 
 // carries says that labels hold every one of want.

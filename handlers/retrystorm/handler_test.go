@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/firebreak-sre/firebreak/alerts"
-	"github.com/firebreak-sre/firebreak/handlers"
 	"github.com/firebreak-sre/firebreak/handlers/retrystorm"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/policy"
 )
 
@@ -28,7 +28,7 @@ func TestTarget(t *testing.T) {
 		edge("search", "index", func(e *policy.Edge) { e.Match = map[string]string{"job": "search", "zone": "a"} }),
 		edge("other", "catch", func(e *policy.Edge) { e.Match = map[string]string{"service": "checkout"} }),
 	}}
-	h, err := retrystorm.New(p, nil)
+	h, err := retrystorm.New(p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,21 +38,21 @@ func TestTarget(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		labels map[string]string
-		want   handlers.Target
+		want   think.Target
 		ok     bool
 	}{
 		{"its edge", map[string]string{"alertname": "RetryStorm", "service": "checkout", "edge": "payments", "zone": "b"},
-			handlers.Target{Name: "checkout/payments", Domain: "checkout", Zone: "all", Mode: policy.Auto}, true},
+			think.Target{Name: "checkout/payments", Domain: "checkout", Zone: "all", Mode: policy.Auto}, true},
 		{"the edge is stricter", map[string]string{"alertname": "EdgeFailing", "service": "checkout", "edge": "stock"},
-			handlers.Target{Name: "checkout/stock", Domain: "warehouse", Zone: "all", Mode: policy.Observe}, true},
-		{"off hides it from later edges", map[string]string{"alertname": "RetryStorm", "service": "checkout", "edge": "mail"}, handlers.Target{}, false},
+			think.Target{Name: "checkout/stock", Domain: "warehouse", Zone: "all", Mode: policy.Observe}, true},
+		{"off hides it from later edges", map[string]string{"alertname": "RetryStorm", "service": "checkout", "edge": "mail"}, think.Target{}, false},
 		{"labels of its own", map[string]string{"alertname": "RetryStorm", "job": "search", "zone": "a"},
-			handlers.Target{Name: "search/index", Domain: "search", Zone: "all", Mode: policy.Auto}, true},
-		{"only some of the labels", map[string]string{"alertname": "RetryStorm", "job": "search"}, handlers.Target{}, false},
+			think.Target{Name: "search/index", Domain: "search", Zone: "all", Mode: policy.Auto}, true},
+		{"only some of the labels", map[string]string{"alertname": "RetryStorm", "job": "search"}, think.Target{}, false},
 		{"the first that fits", map[string]string{"alertname": "RetryStorm", "service": "checkout", "edge": "new"},
-			handlers.Target{Name: "other/catch", Domain: "other", Zone: "all", Mode: policy.Auto}, true},
-		{"another alert", map[string]string{"alertname": "DiskFull", "service": "checkout", "edge": "payments"}, handlers.Target{}, false},
-		{"no labels", nil, handlers.Target{}, false},
+			think.Target{Name: "other/catch", Domain: "other", Zone: "all", Mode: policy.Auto}, true},
+		{"another alert", map[string]string{"alertname": "DiskFull", "service": "checkout", "edge": "payments"}, think.Target{}, false},
+		{"no labels", nil, think.Target{}, false},
 	} {
 		if got, ok := h.Target(alerts.Alert{Labels: c.labels}); got != c.want || ok != c.ok {
 			t.Errorf("%s: got %+v, %t, want %+v, %t", c.name, got, ok, c.want, c.ok)
@@ -69,7 +69,7 @@ func TestTargetModeOfHandler(t *testing.T) {
 	} {
 		p := stormPolicy(settings{})
 		p.Mode, p.Edges[0].Mode = c.handler, c.edge
-		h, err := retrystorm.New(p, nil)
+		h, err := retrystorm.New(p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,7 +109,7 @@ func TestNewRefuses(t *testing.T) {
 	} {
 		p := stormPolicy(settings{})
 		change(&p)
-		switch _, err := retrystorm.New(p, nil); {
+		switch _, err := retrystorm.New(p); {
 		case err == nil:
 			t.Errorf("accepted, want an error with %q", want)
 		case !strings.Contains(err.Error(), want), strings.Contains(err.Error(), "hunter2"):
@@ -123,7 +123,7 @@ func TestNewSkipsQuotedBrackets(t *testing.T) {
 	t.Parallel()
 	p := stormPolicy(settings{})
 	p.Edges[0].Probe.Prometheus.Calls = `sum(rate(calls{path=~"/a[9h]\"[9h]", x='[9h]'}[10s])) # [9h]`
-	if _, err := retrystorm.New(p, nil); err != nil {
+	if _, err := retrystorm.New(p); err != nil {
 		t.Error(err)
 	}
 }

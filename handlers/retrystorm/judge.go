@@ -4,7 +4,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/firebreak-sre/firebreak/handlers"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
 )
 
@@ -20,7 +20,7 @@ const (
 // judging is one change while it is being judged.
 type judging struct {
 	*Handler
-	handlers.Case[Observation]
+	think.Case[Observation]
 	edge edge
 	// before and after are the newest samples of each side, on the instances that are in both.
 	before, after rates
@@ -44,7 +44,7 @@ type judging struct {
 //
 // On the ramp (Released above 0) worse means that the ratio is above thresholds.ratio or the error share above error_share;
 // improved means healed at this level; everything else is pending, and there is no end by time: the limit of the step is.
-func (h *Handler) Judge(c handlers.Case[Observation]) incidents.Judgement {
+func (h *Handler) Judge(c think.Case[Observation]) incidents.Judgement {
 	e, ok := h.find(c.Target.Name)
 	if !ok || c.Step == nil {
 		return incidents.Judgement{Effect: incidents.NoEffect,
@@ -88,7 +88,7 @@ func (j *judging) read() string {
 		return "no look lies wholly after the change yet"
 	}
 	last := fresh[len(fresh)-1]
-	if p := last.Seen.problem(); p != "" {
+	if p := last.Seen.Problem(); p != "" {
 		return "the edge could not be read: " + p
 	}
 	if age := j.Now.Sub(madeAt(last)); age > j.maxGap() {

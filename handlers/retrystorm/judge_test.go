@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/firebreak-sre/firebreak/handlers"
 	"github.com/firebreak-sre/firebreak/handlers/retrystorm"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/policy"
 )
@@ -160,12 +160,12 @@ func judgeAll(t *testing.T, cases []judgeCase) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			step := &handlers.Stood{Fix: c.fix, Since: second(10), Until: second(70), Released: c.released}
+			step := &think.Stood{Fix: c.fix, Since: second(10), Until: second(70), Released: c.released}
 			if c.released > 0 {
 				step.ReleasedAt = second(100)
 			}
-			got := h.Judge(handlers.Case[retrystorm.Observation]{
-				Target: handlers.Target{Name: "checkout/payments", Domain: "checkout", Mode: policy.Auto},
+			got := h.Judge(think.Case[retrystorm.Observation]{
+				Target: think.Target{Name: "checkout/payments", Domain: "checkout", Mode: policy.Auto},
 				Before: c.before, After: c.after, Step: step, Now: second(c.now),
 			})
 			if got.Effect != c.want || !strings.Contains(got.Words, c.has) {
@@ -179,9 +179,9 @@ func judgeAll(t *testing.T, cases []judgeCase) {
 func TestJudgeNothing(t *testing.T) {
 	t.Parallel()
 	h := newHandler(t, settings{})
-	for _, c := range []handlers.Case[retrystorm.Observation]{
-		{Target: handlers.Target{Name: "checkout/payments"}},
-		{Target: handlers.Target{Name: "a/b"}, Step: &handlers.Stood{Fix: "open"}},
+	for _, c := range []think.Case[retrystorm.Observation]{
+		{Target: think.Target{Name: "checkout/payments"}},
+		{Target: think.Target{Name: "a/b"}, Step: &think.Stood{Fix: "open"}},
 	} {
 		if got := h.Judge(c); got.Effect != incidents.NoEffect {
 			t.Errorf("got %+v", got)

@@ -72,11 +72,6 @@ func (n Numbers) required() [4]named {
 	}
 }
 
-// gauges are the optional numbers with their names.
-func (n Numbers) gauges() [2]named {
-	return [2]named{{"pool_waiting", n.PoolWaiting}, {"queue_age", n.QueueAge}}
-}
-
 // named is a number with the name that the policy has for it.
 type named struct {
 	name string
@@ -114,9 +109,9 @@ func (i Instance) problem() string {
 	return ""
 }
 
-// problem says why the look cannot be judged; "" if it can. A gauge that the policy asks for and that could not be
+// Problem says why the look cannot be judged; "" if it can. A gauge that the policy asks for and that could not be
 // read makes the look unusable too: pool exhaustion and an old queue could not be ruled out.
-func (o Observation) problem() string {
+func (o Observation) Problem() string {
 	switch o.Source {
 	case SourcePrometheus:
 		for _, n := range o.Edge.required() {
@@ -125,8 +120,8 @@ func (o Observation) problem() string {
 			}
 		}
 	case SourceJSON:
-		if first := o.firstBad(); !majority(o.readable(), len(o.Instances)) {
-			return words("%d of %d instances could be read (more than half are needed); %s", o.readable(), len(o.Instances), first)
+		if first := o.firstBad(); !majority(o.Readable(), len(o.Instances)) {
+			return words("%d of %d instances could be read (more than half are needed); %s", o.Readable(), len(o.Instances), first)
 		}
 	default:
 		return "nothing was read"
@@ -142,8 +137,8 @@ func (o Observation) problem() string {
 // majority is the rule for instances that cannot be read: k + k > n, more than half must answer.
 func majority(k, n int) bool { return k+k > n }
 
-// readable counts the instances whose four counters can be used.
-func (o Observation) readable() int {
+// Readable counts the instances whose four counters can be used.
+func (o Observation) Readable() int {
 	k := 0
 	for _, i := range o.Instances {
 		if i.problem() == "" {

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/firebreak-sre/firebreak/handlers"
 	"github.com/firebreak-sre/firebreak/handlers/retrystorm"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
 )
 
@@ -43,7 +43,7 @@ func TestPure(t *testing.T) {
 	t.Log(verdicts, effects)
 }
 
-func checkBounds(t *testing.T, seed uint64, c handlers.Case[retrystorm.Observation], d incidents.Decision, j incidents.Judgement) {
+func checkBounds(t *testing.T, seed uint64, c think.Case[retrystorm.Observation], d incidents.Decision, j incidents.Judgement) {
 	t.Helper()
 	if d.Verdict == incidents.Act && (c.Busy+1 >= 3 || len(c.Before) < 2 || d.Step == nil || d.Verify == nil) {
 		t.Errorf("seed %d: acted on busy %d and %d looks: %+v", seed, c.Busy, len(c.Before), d)
@@ -56,7 +56,7 @@ func checkBounds(t *testing.T, seed uint64, c handlers.Case[retrystorm.Observati
 	}
 }
 
-func throughJSON(t *testing.T, c handlers.Case[retrystorm.Observation]) handlers.Case[retrystorm.Observation] {
+func throughJSON(t *testing.T, c think.Case[retrystorm.Observation]) think.Case[retrystorm.Observation] {
 	t.Helper()
 	for _, looks := range []*[]look{&c.Before, &c.After} {
 		text, err := json.Marshal(*looks)
@@ -72,9 +72,9 @@ func throughJSON(t *testing.T, c handlers.Case[retrystorm.Observation]) handlers
 }
 
 // randomCase is a record as it may be, and as it never should be: holes, jumps in time, restarts, huge numbers.
-func randomCase(r *rand.Rand, probe string) handlers.Case[retrystorm.Observation] {
-	c := handlers.Case[retrystorm.Observation]{
-		Target: handlers.Target{Name: "checkout/payments"}, Busy: r.IntN(4), Now: second(float64(r.IntN(200))),
+func randomCase(r *rand.Rand, probe string) think.Case[retrystorm.Observation] {
+	c := think.Case[retrystorm.Observation]{
+		Target: think.Target{Name: "checkout/payments"}, Busy: r.IntN(4), Now: second(float64(r.IntN(200))),
 	}
 	total := row{1000, 1500, 900, 600}
 	story := func(n int, from float64) []look {
@@ -97,7 +97,7 @@ func randomCase(r *rand.Rand, probe string) handlers.Case[retrystorm.Observation
 		c.Now = c.Before[n-1].At.Add(time.Second)
 	}
 	if r.IntN(4) > 0 {
-		c.Step = &handlers.Stood{Fix: []string{"open", "retry_budget", "shed", "?"}[r.IntN(4)], Since: second(float64(r.IntN(100))),
+		c.Step = &think.Stood{Fix: []string{"open", "retry_budget", "shed", "?"}[r.IntN(4)], Since: second(float64(r.IntN(100))),
 			Until: second(60 + float64(r.IntN(100))), Released: r.IntN(3) * 50, ReleasedAt: second(float64(r.IntN(120)))}
 	}
 	return c

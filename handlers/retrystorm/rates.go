@@ -6,11 +6,11 @@ import (
 	"slices"
 	"time"
 
-	"github.com/firebreak-sre/firebreak/handlers"
+	"github.com/firebreak-sre/firebreak/handlers/think"
 )
 
 // look is one recorded observation of an edge.
-type look = handlers.Look[Observation]
+type look = think.Look[Observation]
 
 // rates are what an edge did over one span: between two looks at counters, or in the window of one look at Prometheus.
 type rates struct {
@@ -128,7 +128,7 @@ func (h *Handler) spans(looks []look) []rates {
 	var last *look
 	for i := range looks {
 		l := &looks[i]
-		if l.Seen.problem() != "" {
+		if l.Seen.Problem() != "" {
 			continue
 		}
 		switch {

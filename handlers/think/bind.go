@@ -27,7 +27,12 @@ type Scene struct {
 	State  *incidents.State
 	Busy   int
 	Now    time.Time
+	// Memo keeps the looks of one incident decoded from one scene to the next. Nil: each scene decodes them anew.
+	Memo *Memo
 }
+
+// Memo is what one incident's looks say, by their place in its record. The zero value is ready. It belongs to one incident and one family.
+type Memo struct{ looks map[int]any }
 
 // Bind hides what a thinker looks at.
 func Bind[O any](t Thinker[O]) *Bound {
@@ -70,10 +75,10 @@ func decode[O any](s Scene) (Case[O], error) {
 	c := Case[O]{Target: s.Target, Alerts: s.State.Alerts, Busy: s.Busy, Now: s.Now}
 	before, after := splitLooks(s.State)
 	var err error
-	if c.Before, err = decodeLooks[O](before); err != nil {
+	if c.Before, err = decodeLooks[O](s, before); err != nil {
 		return c, err
 	}
-	if c.After, err = decodeLooks[O](after); err != nil {
+	if c.After, err = decodeLooks[O](s, after); err != nil {
 		return c, err
 	}
 	if f := s.State.Fix(); f != nil && underWay(s.State) {
@@ -92,10 +97,13 @@ func underWay(st *incidents.State) bool {
 	return true
 }
 
+// span is a part of a state's looks: from, inclusive, to until, exclusive.
+type span struct{ from, until int }
+
 // splitLooks parts the looks at the moment when the present change was issued, in the order of the record. What was seen while an
 // earlier change stood says nothing about now.
-func splitLooks(st *incidents.State) (before, after []incidents.Look) {
-	since, issued := 0, len(st.Looks)
+func splitLooks(st *incidents.State) (before, after span) {
+	since, issued, all := 0, len(st.Looks), len(st.Looks)
 	for i, f := range st.Fixes {
 		switch standing := i == len(st.Fixes)-1 && underWay(st); {
 		case !standing:
@@ -104,18 +112,38 @@ func splitLooks(st *incidents.State) (before, after []incidents.Look) {
 			issued = f.LooksBefore
 		}
 	}
-	before, after = st.Looks[since:max(since, issued)], st.Looks[issued:]
-	return before[max(0, len(before)-looksKept):], after[max(0, len(after)-looksKept):]
+	until := max(since, issued)
+	return span{max(since, until-looksKept), until}, span{max(issued, all-looksKept), all}
 }
 
-func decodeLooks[O any](looks []incidents.Look) ([]Look[O], error) {
-	out := make([]Look[O], 0, len(looks))
-	for _, l := range looks {
-		var o O
-		if err := json.Unmarshal(l.Seen, &o); err != nil {
+func decodeLooks[O any](s Scene, part span) ([]Look[O], error) {
+	out := make([]Look[O], 0, part.until-part.from)
+	for i := part.from; i < part.until; i++ {
+		l := s.State.Looks[i]
+		o, err := decodeLook[O](s.Memo, i, l)
+		if err != nil {
 			return nil, fmt.Errorf("decode the observation of %s: %w", l.At.Format(time.RFC3339Nano), err)
 		}
 		out = append(out, Look[O]{At: l.At, Seen: o})
 	}
 	return out, nil
+}
+
+func decodeLook[O any](m *Memo, i int, l incidents.Look) (o O, err error) {
+	if m != nil {
+		if known, ok := m.looks[i].(O); ok {
+			return known, nil
+		}
+	}
+	if err := json.Unmarshal(l.Seen, &o); err != nil {
+		return o, err
+	}
+	if m != nil {
+		if m.looks == nil {
+			m.looks = map[int]any{}
+		}
+		m.looks[i] = o
+		delete(m.looks, i-3*looksKept) // no scene goes back so far
+	}
+	return o, nil
 }

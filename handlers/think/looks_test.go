@@ -22,12 +22,17 @@ func TestLooksAreSplitByTheRecordAndNotByClocks(t *testing.T) {
 	// Whoever issued and ended the change is two seconds ahead of whoever looks.
 	events := []incidents.Event{event(incidents.Observed, 1), event(incidents.Intended, 3), event(incidents.Issuing, 3),
 		event(incidents.Applied, 3), event(incidents.Observed, 2)}
-	before, after := splitLooks(incidents.Fold(events))
+	split := func() (before, after []incidents.Look) {
+		st := incidents.Fold(events)
+		b, a := splitLooks(st)
+		return st.Looks[b.from:b.until], st.Looks[a.from:a.until]
+	}
+	before, after := split()
 	if len(before) != 1 || len(after) != 1 || !after[0].At.Equal(at(2)) {
 		t.Errorf("while it stands: got %v before and %v after, want one each", before, after)
 	}
 	events = append(events, event(incidents.Reverting, 7), event(incidents.Reverted, 7), event(incidents.Observed, 6))
-	before, after = splitLooks(incidents.Fold(events))
+	before, after = split()
 	if len(before) != 1 || len(after) != 0 || !before[0].At.Equal(at(6)) {
 		t.Errorf("after its end: got %v before and %v after, want the last one only", before, after)
 	}

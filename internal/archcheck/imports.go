@@ -27,6 +27,9 @@ const anything = "..."
 // testbed starts real servers; production code has no business with it.
 const testbed = "internal/testbed"
 
+// checks are this package's own; any test may ask what its package reaches, and production code has no business with them.
+const checks = "internal/archcheck"
+
 // failpoint marks places where tests crash the process; in production it is empty.
 const failpoint = "internal/failpoint"
 
@@ -35,9 +38,48 @@ func servers() []string {
 	return []string{"internal/postgres", "internal/haproxy", "internal/pgbouncer", "internal/sessions/...", "internal/topology"}
 }
 
-// Rooms are all folders with Go in them. Tests may import what lies below the folders that their room may import, and
-// internal/testbed; that is all that sets them apart.
+// bounds are what says what a fix can never pass, without what makes it.
+func bounds() []string {
+	var list []string
+	for _, fix := range []string{"breaker", "haproxy", "httpadmin", "pgbouncer", "postgres", "sessions"} {
+		list = append(list, "remediations/"+fix+"/bounds")
+	}
+	return list
+}
+
+// thinkers are what a failure family may rest on where it thinks: nothing that can reach a system.
+func thinkers() []string {
+	return []string{"alerts", "policy", "remediations", "incidents", "handlers/think", "internal/topology"}
+}
+
+// families are the rooms of the failure families: each is a folder that thinks, with one below it that looks. What one thinks about besides is
+// a leaf that can reach nothing either.
+func families() []Room {
+	var rooms []Room
+	for _, f := range []struct {
+		name    string
+		besides []string
+	}{
+		{name: "retrystorm"}, {name: "replicationlag"}, {name: "poolexhaustion"},
+		{name: "sessiondrift", besides: []string{"internal/sessions"}},
+	} {
+		thinks := "handlers/" + f.name
+		may := slices.Concat(thinkers(), f.besides)
+		rooms = append(rooms,
+			Room{Folder: thinks, May: may, Why: "it only thinks: a replay runs it, so nothing that it imports can reach a system; it knows no other family, no fix and nobody who is told"},
+			Room{Folder: thinks + "/probe/...", May: slices.Concat(may, []string{thinks}, servers()), Below: true, Why: "it only looks, for its own family: it knows no other family, no fix and nobody who is told"})
+	}
+	return rooms
+}
+
+// Rooms are all folders with Go in them. Tests may import what lies below the folders that their room may import,
+// internal/testbed and internal/archcheck; that is all that sets them apart.
 func Rooms() []Room {
+	return append(rooms(), families()...)
+}
+
+// rooms are all but those of the failure families, which are alike.
+func rooms() []Room {
 	const leaf = "it is a leaf: it knows its subject and nothing of what is done about it"
 	return []Room{
 		{Folder: "alerts", Why: leaf},
@@ -49,7 +91,9 @@ func Rooms() []Room {
 
 		{Folder: "remediations", May: []string{"policy"}, Why: "it is the contract of a fix and its bounds; fixes import it, never the other way"},
 		{Folder: "remediations/...", May: append([]string{"policy", "bus/...", "remediations", failpoint}, servers()...), Below: true, Why: "a fix changes one thing; it knows no other fix, no handler and no incident"},
-		{Folder: "remediations/guard", May: []string{"policy", "alerts/...", "remediations"}, Tests: []string{"bus/..."}, Why: "it says no from outside; it knows no handler, and its documents are brought to it"},
+		{Folder: "remediations/guard", May: []string{"policy", "alerts/...", "remediations", "remediations/windows"}, Tests: []string{"bus/..."}, Why: "it says no from outside; it knows no handler, and its documents are brought to it"},
+		{Folder: "remediations/windows", May: []string{"policy", "remediations"}, Why: "a replay asks it about the past, so it brings no client"},
+		{Folder: "remediations/known", May: append([]string{"policy", "remediations"}, bounds()...), Tests: []string{"remediations/..."}, Why: "a replay asks it for the bounds of all fixes, so it brings none of those that make them"},
 		{Folder: "remediations/ledger", May: []string{"policy", "remediations"}, Tests: []string{"bus/..."}, Why: "its limits are also tried on the past, so it brings no client"},
 		{Folder: "remediations/breaker/client/...", May: []string{"remediations/breaker/lease"}, Tests: []string{"policy", "bus/...", "remediations/..."}, Why: "services import it, so it brings nothing of ours but the lease's format"},
 		{Folder: "remediations/breaker/lease", Why: "services import it through the client, so it brings nothing of ours"},
@@ -59,6 +103,11 @@ func Rooms() []Room {
 		{Folder: "handlers", May: []string{"alerts/...", "bus/...", "policy", "remediations", "remediations/guard", "remediations/ledger", "incidents/...", "handlers/think", failpoint}, Why: "the loop knows no failure family and no fix by name; cmd brings them"},
 		{Folder: "handlers/...", May: append([]string{"alerts/...", "bus/...", "policy", "remediations", "incidents/...", "handlers", "handlers/think", failpoint}, servers()...), Below: true, Why: "a failure family looks and thinks; it knows no other family, no fix and nobody who is told"},
 		{Folder: "handlers/think", May: []string{"alerts", "policy", "remediations", "incidents"}, Why: "it only thinks: a replay runs it, so nothing that it imports can reach a system"},
+		{Folder: "handlers/replay", May: []string{"alerts", "bus/stored", "policy", "remediations", "remediations/ledger", "incidents", "handlers/think"}, Why: "it runs the rules on the past; nothing that it imports can reach a system"},
+		{Folder: "handlers/replay/...", May: []string{"alerts", "bus/stored", "policy", "remediations", "remediations/ledger", "remediations/known", "remediations/windows", "incidents", "handlers/think", "handlers/replay",
+			"handlers/retrystorm", "handlers/replicationlag", "handlers/poolexhaustion", "handlers/sessiondrift"}, Tests: []string{"drills/..."}, Below: true, Why: "it runs the rules on the past; nothing that it imports can reach a system"},
+		{Folder: "incidents/kpi", May: []string{"alerts", "policy", "remediations", "incidents", "incidents/measure"}, Why: "it counts what the record says"},
+		{Folder: "incidents/review", May: []string{"alerts", "policy", "remediations", "incidents", "incidents/measure"}, Why: "it tells what the record says"},
 		{Folder: "notify", May: []string{"incidents/...", "policy", "bus/...", "notify/..."}, Tests: []string{"alerts", "remediations"}, Why: "it reads the record from the bus and tells what it says; it decides nothing"},
 		{Folder: "notify/...", May: []string{"incidents/...", "policy", "notify"}, Tests: []string{"alerts", "bus/...", "remediations"}, Below: true, Why: "a way to tell somebody knows what is told, not where it is kept"},
 		{Folder: "console/...", May: []string{"incidents/...", "policy", "alerts/...", "bus/..."}, Below: true, Why: "it shows what the record says; it changes nothing"},
@@ -69,6 +118,7 @@ func Rooms() []Room {
 		{Folder: "deploy/...", May: []string{"policy", "alerts/..."}, Below: true, Why: "its examples are read by the product's own loader, and do nothing"},
 		{Folder: "internal/topology", May: []string{"alerts", "policy"}, Why: "it says which cluster and node an alert is about, by the policy alone"},
 		{Folder: "internal/sessions/...", May: []string{"policy", "internal/postgres", "internal/sessions/..."}, Below: true, Why: "it is a contract and its stores; what is done by it is not its business"},
+		{Folder: "internal/sessiontest", Tests: []string{"internal/sessions/..."}, Why: "it meets stores of sessions from outside, under load"},
 		{Folder: "internal/pooltest", Tests: []string{"internal/pgbouncer"}, Why: "it meets the product from outside; its exporter reads the pooler's console"},
 		{Folder: "internal/clustertest", May: []string{"bus/..."}, Why: "it tries the bus on a real cluster, and knows nothing of what is kept there"},
 		{Folder: "internal/...", Below: true, Why: "it serves tests and the build, and must not depend on what it checks"},
@@ -137,7 +187,9 @@ func (r Room) allows(f File, target string) bool {
 	switch {
 	case target == own: // a test of a package's outside
 		return true
-	case target == testbed || strings.HasPrefix(target, testbed+"/"):
+	case target == checks:
+		return f.isTest()
+	case fits(testbed+"/...", target):
 		return f.isTest() || everything
 	case everything:
 		return true
@@ -159,7 +211,7 @@ func (r Room) list(f File) string {
 		list = append(list, "what lies below itself")
 	}
 	if f.isTest() {
-		list = append(append(list, "what lies below those", testbed), r.Tests...)
+		list = append(append(list, "what lies below those", checks, testbed), r.Tests...)
 	}
 	if len(list) == 0 {
 		return "nothing of ours"
@@ -169,8 +221,11 @@ func (r Room) list(f File) string {
 
 // reason is why the room may not import the target.
 func reason(r Room, target string) string {
-	if target == testbed || strings.HasPrefix(target, testbed+"/") {
+	switch {
+	case fits(testbed+"/...", target):
 		return "the test bed starts servers; only tests, drills and cmd may"
+	case target == checks:
+		return "it runs the go command; only tests may"
 	}
 	return r.Why
 }

@@ -10,15 +10,13 @@ import (
 
 	"github.com/firebreak-sre/firebreak/bus"
 	"github.com/firebreak-sre/firebreak/remediations"
+	"github.com/firebreak-sre/firebreak/remediations/breaker/bounds"
 	"github.com/firebreak-sre/firebreak/remediations/breaker/lease"
 )
 
 const (
 	// Name is what a [remediations.Step] calls this remediation.
-	Name = "breaker"
-	// MaxOpen is the longest that an edge may be held open, renewals included; MaxLimit that of the other fixes.
-	MaxOpen  = 5 * time.Minute
-	MaxLimit = 10 * time.Minute
+	Name = bounds.Name
 	// MarkerTTL is how long the bucket remembers that a lease has expired. Within it a command that was written before is
 	// refused whenever it arrives.
 	MarkerTTL = 24 * time.Hour
@@ -86,20 +84,8 @@ func openBucket(ctx context.Context, js jetstream.JetStream, cfg jetstream.KeyVa
 	return nil
 }
 
-// Bounds are class A, and up to ten minutes; five for an edge that is held open. Apply and Adjust refuse more.
-func (b *Breaker) Bounds(s remediations.Step) remediations.Bounds {
-	return remediations.Bounds{
-		Class:         remediations.ClassA,
-		MaxLimit:      longest(s.Fix),
-		ExpiresItself: true,
-		Adjusts:       true,
-		Never: []string{
-			"more than one edge at a time: there is no open-all",
-			"an edge that somebody else holds",
-			"open for more than 5 minutes",
-		},
-	}
-}
+// Bounds are those that [bounds.Of] says. Apply and Adjust refuse what passes them.
+func (b *Breaker) Bounds(s remediations.Step) remediations.Bounds { return bounds.Of(s) }
 
 // Check says whose lease stands on the edge, and how many instances of the service do what it says. If the bucket cannot be read it
 // returns Unknown together with the error.
@@ -251,13 +237,6 @@ func (b *Breaker) Fence(ctx context.Context, o remediations.Order) (remediations
 	return unknown, fmt.Errorf("fence lease %s: it changed %d times meanwhile", key, tries)
 }
 
-func longest(fix string) time.Duration {
-	if lease.Fix(fix) == lease.Open {
-		return MaxOpen
-	}
-	return MaxLimit
-}
-
 // order turns an order into the lease that it asks for, or says what is wrong with it. The key is empty only if it is wrong itself.
 func order(o remediations.Order, now time.Time) (key string, l lease.Lease, err error) {
 	if key, err = lease.Key(o.Service, o.Edge); err != nil {
@@ -268,7 +247,7 @@ func order(o remediations.Order, now time.Time) (key string, l lease.Lease, err 
 	if err != nil {
 		return key, l, err
 	}
-	if most := longest(o.Fix); o.Limit.D() > most || o.TTL.D() > most {
+	if most := bounds.Longest(o.Fix); o.Limit.D() > most || o.TTL.D() > most {
 		return key, l, fmt.Errorf("%s may stand for %s, not for ttl %s, limit %s", fix, most, o.TTL, o.Limit)
 	}
 	if o.TTL.D() <= 0 {

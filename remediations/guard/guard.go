@@ -14,6 +14,7 @@ import (
 
 	"github.com/firebreak-sre/firebreak/alerts"
 	"github.com/firebreak-sre/firebreak/remediations"
+	"github.com/firebreak-sre/firebreak/remediations/windows"
 )
 
 // admitWithin is how long all questions together may take.
@@ -22,7 +23,7 @@ const admitWithin = 3 * time.Second
 // Config is what a guard asks. Only the brake is required; what is nil is not asked.
 type Config struct {
 	Brake         *Brake
-	Windows       *Windows
+	Windows       *windows.Windows
 	Alertmanagers *Alertmanagers
 	Observer      *Observer
 	Watchdog      *Watchdog

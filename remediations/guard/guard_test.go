@@ -15,6 +15,7 @@ import (
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
 	"github.com/firebreak-sre/firebreak/remediations/guard"
+	"github.com/firebreak-sre/firebreak/remediations/windows"
 )
 
 // source is an Alertmanager that says one thing of the alert f1, at once or only when it is released, whatever its context says.
@@ -91,7 +92,7 @@ func newWorld(t *testing.T, a anchors, troubles ...trouble) world {
 	}
 	var open []policy.Window
 	if has(maintenance) {
-		open = append(open, policy.Window{Name: "always", For: minutes(24 * 60)})
+		open = append(open, policy.Window{Name: "always", For: policy.Duration(24 * time.Hour)})
 	}
 	if has(ownerPaused) {
 		w.ask.Presence.OwnerPaused = "Patroni\nis paused by dba"
@@ -126,7 +127,11 @@ func newWorld(t *testing.T, a anchors, troubles ...trouble) world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.guard = newGuard(t, guard.Config{Brake: brake, Windows: windows(t, open...), Alertmanagers: ams, Observer: observer(t, look), Watchdog: dog})
+	closed, err := windows.New(open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.guard = newGuard(t, guard.Config{Brake: brake, Windows: closed, Alertmanagers: ams, Observer: observer(t, look), Watchdog: dog})
 	return w
 }
 

@@ -3,19 +3,21 @@ package haproxy
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/firebreak-sre/firebreak/internal/haproxy"
 	"github.com/firebreak-sre/firebreak/remediations"
+	"github.com/firebreak-sre/firebreak/remediations/haproxy/bounds"
 )
 
 const (
 	// Name is what a [remediations.Step] calls this remediation, FixDrain its only fix.
-	Name     = "haproxy"
-	FixDrain = "drain"
+	Name     = bounds.Name
+	FixDrain = bounds.FixDrain
 	// MaxLimit is the longest that a standby may be kept out.
-	MaxLimit = 10 * time.Minute
+	MaxLimit = bounds.MaxLimit
 
 	// defaultTimeout bounds one command of an order that names no timeout.
 	defaultTimeout = 5 * time.Second
@@ -46,7 +48,8 @@ type Pool struct {
 
 // ReadPool knows the pools of all clusters.
 type ReadPool struct {
-	pools map[string]pool
+	pools  map[string]pool
+	places bounds.Places
 }
 
 // pool is a [Pool] that was checked, with what is derived from it.
@@ -59,7 +62,7 @@ type pool struct {
 
 // New checks the whole configuration, and says every problem. It does not connect.
 func New(cfg Config) (*ReadPool, error) {
-	r := &ReadPool{pools: map[string]pool{}}
+	r := &ReadPool{pools: map[string]pool{}, places: bounds.Places{}}
 	var problems []error
 	for cluster, p := range cfg.Pools {
 		checked, err := newPool(cluster, p)
@@ -67,7 +70,7 @@ func New(cfg Config) (*ReadPool, error) {
 			problems = append(problems, fmt.Errorf("read pool of %s: %w", cluster, err))
 			continue
 		}
-		r.pools[cluster] = checked
+		r.pools[cluster], r.places[cluster] = checked, maps.Clone(p.Servers)
 	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
@@ -109,27 +112,11 @@ func newPool(cluster string, p Pool) (pool, error) {
 	return checked, nil
 }
 
-// Bounds are class A for up to ten minutes. A node without a pool has none: nothing is within them.
-func (r *ReadPool) Bounds(s remediations.Step) remediations.Bounds {
-	if _, _, err := r.find(s); err != nil {
-		return remediations.Bounds{Class: remediations.ClassN}
-	}
-	return remediations.Bounds{Class: remediations.ClassA, MaxLimit: MaxLimit, Never: []string{
-		"a server that somebody else has drained, disabled, set to maintenance or to weight 0",
-		"a server without which fewer than min_ready others would take connections",
-		"open connections: they go on until they end by themselves",
-	}}
-}
+// Bounds are those that [bounds.Places.Of] says.
+func (r *ReadPool) Bounds(s remediations.Step) remediations.Bounds { return r.places.Of(s) }
 
 // find is the pool of a step and the server of its node.
 func (r *ReadPool) find(s remediations.Step) (pool, string, error) {
-	p, known := r.pools[s.Cluster]
-	server := p.Servers[s.Node]
-	switch {
-	case s.Place() == "" || !known || server == "":
-		return p, "", fmt.Errorf("%w: there is no read pool for node %.40q of cluster %.40q", remediations.ErrRefused, s.Node, s.Cluster)
-	case s.Fix != FixDrain:
-		return p, "", fmt.Errorf("%w: there is no fix %.40q here, only %s", remediations.ErrRefused, s.Fix, FixDrain)
-	}
-	return p, server, nil
+	server, err := r.places.Find(s)
+	return r.pools[s.Cluster], server, err
 }

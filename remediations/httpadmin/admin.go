@@ -12,22 +12,23 @@ import (
 
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
+	"github.com/firebreak-sre/firebreak/remediations/httpadmin/bounds"
 )
 
 const (
 	// Name is what a [remediations.Step] calls this remediation.
-	Name = "httpadmin"
+	Name = bounds.Name
 	// MaxOpen is the longest that an edge may be held open, renewals included, MaxGrown that a pool may be larger; MaxLimit is that of the
 	// other fixes.
-	MaxOpen  = 5 * time.Minute
-	MaxGrown = 30 * time.Minute
-	MaxLimit = 10 * time.Minute
+	MaxOpen  = bounds.MaxOpen
+	MaxGrown = bounds.MaxGrown
+	MaxLimit = bounds.MaxLimit
 
-	fixOpen   = "open"
+	fixOpen   = bounds.FixOpen
 	fixBudget = "retry_budget"
 	fixShed   = "shed"
-	fixDrain  = "drain"
-	fixGrow   = "grow_pool"
+	fixDrain  = bounds.FixDrain
+	fixGrow   = bounds.FixGrow
 	// defaultTimeout bounds one command of an order that names no timeout.
 	defaultTimeout = 5 * time.Second
 )
@@ -47,6 +48,7 @@ type Config struct {
 // Admin knows the endpoints of all edges and nodes.
 type Admin struct {
 	targets map[string]*target // by the place of a step
+	places  bounds.Places      // the same places, with what bounds say
 }
 
 // target is one edge or node.
@@ -73,7 +75,7 @@ func New(cfg Config) (*Admin, error) {
 		client = *cfg.Client
 	}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	a := &Admin{targets: map[string]*target{}}
+	a := &Admin{targets: map[string]*target{}, places: bounds.New(cfg.Edges, cfg.Nodes)}
 	var problems []error
 	add := func(name string, fix policy.HTTPFix, where func(group, one string) remediations.Step) {
 		t, err := newTarget(name, fix, where, &client)

@@ -12,14 +12,8 @@ var (
 	_ remediations.Adjuster    = (*Admin)(nil)
 )
 
-// Bounds are those of one fix at one place, as its control says. A place without endpoints has none: nothing is within them.
-func (a *Admin) Bounds(s remediations.Step) remediations.Bounds {
-	t, err := a.target(s)
-	if err != nil {
-		return remediations.Bounds{Class: remediations.ClassN}
-	}
-	return t.bounds(s.Fix)
-}
+// Bounds are those of one fix at one place; see [bounds.Places.Of].
+func (a *Admin) Bounds(s remediations.Step) remediations.Bounds { return a.places.Of(s) }
 
 // Check reads the instances of the order's place.
 func (a *Admin) Check(ctx context.Context, o remediations.Order) (remediations.Presence, error) {
@@ -59,7 +53,7 @@ func (a *Admin) Adjust(ctx context.Context, o remediations.Order, r remediations
 
 func (a *Admin) target(s remediations.Step) (*target, error) {
 	t, known := a.targets[s.Place()]
-	if !known || t.where.Cluster != s.Cluster || t.where.Service != s.Service {
+	if !known || !a.places.Has(s) {
 		return nil, fmt.Errorf("find endpoints of %q: %w: there are none", s.Place(), remediations.ErrRefused)
 	}
 	return t, nil

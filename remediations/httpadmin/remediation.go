@@ -9,25 +9,8 @@ import (
 
 	"github.com/firebreak-sre/firebreak/internal/failpoint"
 	"github.com/firebreak-sre/firebreak/remediations"
+	"github.com/firebreak-sre/firebreak/remediations/httpadmin/bounds"
 )
-
-// bounds are class A, and up to ten minutes; five for open, thirty for a larger pool. Whether the change ends by itself, and whether it can be adjusted, is
-// what the control says.
-func (t *target) bounds(fix string) remediations.Bounds {
-	c := t.controls[fix]
-	return remediations.Bounds{Class: remediations.ClassA, MaxLimit: longest(fix), ExpiresItself: c.selfExpiring, Adjusts: c.adjust != nil,
-		Never: []string{"what somebody else has changed", "open for more than 5 minutes"}}
-}
-
-func longest(fix string) time.Duration {
-	switch fix {
-	case fixOpen:
-		return MaxOpen
-	case fixGrow:
-		return MaxGrown
-	}
-	return MaxLimit
-}
 
 // Check reads every instance. See the package's documentation for what their answers come to.
 func (t *target) Check(ctx context.Context, o remediations.Order) (remediations.Presence, error) {
@@ -186,8 +169,8 @@ func (t *target) valid(o remediations.Order) (control, error) {
 		err = errors.New("no action")
 	case o.TTL.D() <= 0:
 		err = fmt.Errorf("ttl %s is not positive", o.TTL)
-	case o.Limit.D() > longest(o.Fix) || o.TTL.D() > longest(o.Fix):
-		err = fmt.Errorf("%s may stand for %s, not for ttl %s, limit %s", o.Fix, longest(o.Fix), o.TTL, o.Limit)
+	case o.Limit.D() > bounds.Longest(o.Fix) || o.TTL.D() > bounds.Longest(o.Fix):
+		err = fmt.Errorf("%s may stand for %s, not for ttl %s, limit %s", o.Fix, bounds.Longest(o.Fix), o.TTL, o.Limit)
 	case o.Released < 0 || o.Released > 100:
 		err = fmt.Errorf("released %d is not a percentage", o.Released)
 	case !now.Before(o.Until):

@@ -8,11 +8,12 @@ import (
 
 	"github.com/firebreak-sre/firebreak/internal/pgbouncer"
 	"github.com/firebreak-sre/firebreak/remediations"
+	"github.com/firebreak-sre/firebreak/remediations/pgbouncer/bounds"
 )
 
 // grow is grow_pool of one database.
 type grow struct {
-	growParams
+	bounds.Grow
 	console *pgbouncer.Console
 	// key is set to raised, from base.
 	key          pgbouncer.Key
@@ -20,23 +21,15 @@ type grow struct {
 }
 
 func newGrow(p Pooler, raw json.RawMessage) (fix, error) {
-	params, err := readGrow(raw)
+	params, err := bounds.ReadGrow(raw)
 	if err != nil {
 		return nil, err
 	}
-	g := &grow{growParams: params, console: p.Console, key: pgbouncer.DefaultPoolSize, base: params.From, raised: params.To}
-	if params.Means == MeansReserve {
+	g := &grow{Grow: params, console: p.Console, key: pgbouncer.DefaultPoolSize, base: params.From, raised: params.To}
+	if params.Means == bounds.MeansReserve {
 		g.key, g.base, g.raised = pgbouncer.ReservePoolSize, 0, params.To-params.From
 	}
 	return g, nil
-}
-
-func (g *grow) bounds() remediations.Bounds {
-	return remediations.Bounds{Class: remediations.ClassA, MaxLimit: MaxGrown, Never: []string{
-		"a pool whose size is not what the plan saw, or that somebody else has changed since",
-		"more than a quarter, or more sessions over all pools than the plan may use",
-		"the configuration file: a RELOAD ends it",
-	}}
 }
 
 // growth is a pooler as it was seen, and what that means for the order.

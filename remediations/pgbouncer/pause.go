@@ -10,6 +10,7 @@ import (
 	"github.com/firebreak-sre/firebreak/internal/pgbouncer"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
+	"github.com/firebreak-sre/firebreak/remediations/pgbouncer/bounds"
 	"github.com/firebreak-sre/firebreak/remediations/pgbouncer/deadman"
 )
 
@@ -24,27 +25,16 @@ const (
 
 // pause is pause of one database.
 type pause struct {
-	pauseParams
+	bounds.Pause
 	pooler Pooler
 }
 
 func newPause(p Pooler, raw json.RawMessage) (fix, error) {
-	f := &pause{pooler: p}
-	if err := decode(raw, &f.pauseParams); err != nil {
+	params, err := bounds.ReadPause(raw)
+	if err != nil {
 		return nil, err
 	}
-	if f.Database == "" {
-		return nil, errors.New("read params: no database")
-	}
-	return f, nil
-}
-
-func (p *pause) bounds() remediations.Bounds {
-	return remediations.Bounds{Class: remediations.ClassP, MaxLimit: MaxPaused, Never: []string{
-		"a database that is paused or disabled already",
-		"a pooler without a dead-man beside it that has promised to resume",
-		"for longer than a quarter of query_wait_timeout",
-	}}
+	return &pause{Pause: params, pooler: p}, nil
 }
 
 // read says whose pause stands; see the package's documentation.

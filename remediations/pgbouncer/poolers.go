@@ -9,27 +9,31 @@ import (
 
 	"github.com/firebreak-sre/firebreak/internal/pgbouncer"
 	"github.com/firebreak-sre/firebreak/remediations"
+	"github.com/firebreak-sre/firebreak/remediations/pgbouncer/bounds"
 	"github.com/firebreak-sre/firebreak/remediations/pgbouncer/deadman"
 )
 
 const (
 	// Name is what a [remediations.Step] calls this remediation.
-	Name = "pgbouncer"
+	Name = bounds.Name
 	// Its fixes.
-	FixGrow   = "grow_pool"
-	FixResume = "resume"
-	FixPause  = "pause"
+	FixGrow   = bounds.FixGrow
+	FixResume = bounds.FixResume
+	FixPause  = bounds.FixPause
 	// MaxGrown is the longest that a pool may be larger, MaxPaused that a database may be paused.
-	MaxGrown  = 30 * time.Minute
-	MaxPaused = deadman.MaxFor
+	MaxGrown  = bounds.MaxGrown
+	MaxPaused = bounds.MaxPaused
 	// MaxOnce bounds how long the effect of a resume is looked for.
-	MaxOnce = 30 * time.Minute
+	MaxOnce = bounds.MaxOnce
 
 	// defaultTimeout bounds one command of an order that names no timeout.
 	defaultTimeout = 5 * time.Second
 )
 
 var _ remediations.Remediation = (*Poolers)(nil)
+
+// A dead-man promises to resume within the very time that a database may be paused: where the two differ, this does not compile.
+var _ = [1]struct{}{}[deadman.MaxFor-MaxPaused]
 
 // Config is which poolers there are.
 type Config struct {
@@ -48,11 +52,12 @@ type Pooler struct {
 // Poolers knows all poolers.
 type Poolers struct {
 	poolers map[string]Pooler
+	places  bounds.Places // the same places
 }
 
 // New checks the whole configuration, and says every problem. It does not connect.
 func New(cfg Config) (*Poolers, error) {
-	r := &Poolers{poolers: map[string]Pooler{}}
+	r := &Poolers{poolers: map[string]Pooler{}, places: bounds.Places{}}
 	var problems []error
 	for place, p := range cfg.Poolers {
 		cluster, node, two := strings.Cut(place, "/")
@@ -62,7 +67,7 @@ func New(cfg Config) (*Poolers, error) {
 		case p.Console == nil:
 			problems = append(problems, fmt.Errorf("pooler %s: no console", place))
 		}
-		r.poolers[place] = p
+		r.poolers[place], r.places[place] = p, true
 	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
@@ -70,18 +75,11 @@ func New(cfg Config) (*Poolers, error) {
 	return r, nil
 }
 
-// Bounds are those of the fix. What is not known here, or cannot be read, has none: nothing is within them.
-func (r *Poolers) Bounds(s remediations.Step) remediations.Bounds {
-	f, err := r.fix(s)
-	if err != nil {
-		return remediations.Bounds{Class: remediations.ClassN}
-	}
-	return f.bounds()
-}
+// Bounds are those of the fix; see [bounds.Places.Of].
+func (r *Poolers) Bounds(s remediations.Step) remediations.Bounds { return r.places.Of(s) }
 
 // fix is one kind of change at one pooler.
 type fix interface {
-	bounds() remediations.Bounds
 	// check looks, and says whose change stands.
 	check(ctx context.Context, o remediations.Order) (remediations.Presence, error)
 	apply(ctx context.Context, o remediations.Order) (remediations.Receipt, error)
@@ -90,9 +88,8 @@ type fix interface {
 
 // fix finds the pooler of a step and reads what is asked for there.
 func (r *Poolers) fix(s remediations.Step) (fix, error) {
-	place := s.Place()
-	p, known := r.poolers[place]
-	if !known || s.Node == "" {
+	p := r.poolers[s.Place()]
+	if !r.places.Has(s) {
 		return nil, fmt.Errorf("%w: there is no pooler %.40q in cluster %.40q", remediations.ErrRefused, s.Node, s.Cluster)
 	}
 	var f fix

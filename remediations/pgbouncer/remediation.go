@@ -102,7 +102,7 @@ func (r *Poolers) timed(ctx context.Context, o remediations.Order, p remediation
 func (r *Poolers) Apply(ctx context.Context, o remediations.Order) (remediations.Receipt, error) {
 	f, err := r.fix(o.Step)
 	if err == nil {
-		err = valid(o, f.bounds())
+		err = valid(o, r.Bounds(o.Step))
 	}
 	var receipt remediations.Receipt
 	if err == nil {

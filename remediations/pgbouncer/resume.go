@@ -8,34 +8,21 @@ import (
 
 	"github.com/firebreak-sre/firebreak/internal/pgbouncer"
 	"github.com/firebreak-sre/firebreak/remediations"
+	"github.com/firebreak-sre/firebreak/remediations/pgbouncer/bounds"
 )
 
 // resume is resume of one database.
 type resume struct {
-	resumeParams
+	bounds.Resume
 	console *pgbouncer.Console
 }
 
 func newResume(p Pooler, raw json.RawMessage) (fix, error) {
-	r := &resume{console: p.Console}
-	if err := decode(raw, &r.resumeParams); err != nil {
+	params, err := bounds.ReadResume(raw)
+	if err != nil {
 		return nil, err
 	}
-	if r.Database == "" {
-		return nil, errors.New("read params: no database")
-	}
-	return r, nil
-}
-
-func (r *resume) bounds() remediations.Bounds {
-	b := remediations.Bounds{Class: remediations.ClassP, MaxLimit: MaxOnce, Once: true, Never: []string{
-		"a database that is disabled",
-		"a pause of the whole pooler",
-	}}
-	if r.Ours {
-		b.Class = remediations.ClassA
-	}
-	return b
+	return &resume{Resume: params, console: p.Console}, nil
 }
 
 // read says whether there is something to resume. That a database runs cannot be told to be by our doing.

@@ -10,25 +10,26 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/firebreak-sre/firebreak/remediations"
+	"github.com/firebreak-sre/firebreak/remediations/postgres/bounds"
 )
 
 // Name is what a [remediations.Step] calls this remediation.
-const Name = "postgres"
+const Name = bounds.Name
 
 // The fixes.
 const (
-	FixEndConflict   = "end_conflict"
-	FixEndLeaked     = "end_leaked"
-	FixEndBlocker    = "end_blocker"
-	FixRestartStream = "restart_stream"
-	FixResumeReplay  = "resume_replay"
+	FixEndConflict   = bounds.FixEndConflict
+	FixEndLeaked     = bounds.FixEndLeaked
+	FixEndBlocker    = bounds.FixEndBlocker
+	FixRestartStream = bounds.FixRestartStream
+	FixResumeReplay  = bounds.FixResumeReplay
 )
 
 // MaxLimit is the longest that the effect of a change is looked for.
-const MaxLimit = 10 * time.Minute
+const MaxLimit = bounds.MaxLimit
 
 // MaxSessions is the most sessions that one action may end.
-const MaxSessions = 3
+const MaxSessions = bounds.MaxSessions
 
 var _ remediations.Remediation = (*Sessions)(nil)
 
@@ -66,46 +67,8 @@ func New(cfg Config) (*Sessions, error) {
 	return &Sessions{looks: cfg.Looks, acts: cfg.Acts, log: cfg.Log}, nil
 }
 
-// Bounds are those of one fix; a fix that is not known is of class N.
-func (s *Sessions) Bounds(step remediations.Step) remediations.Bounds {
-	b := remediations.Bounds{Class: remediations.ClassN, MaxLimit: MaxLimit, Once: true}
-	switch step.Fix {
-	case FixEndConflict, FixEndLeaked, FixEndBlocker:
-		b.Class, b.Never = remediations.ClassA, neverEnded()
-	case FixRestartStream:
-		b.Class, b.Never = remediations.ClassP, neverRestarted()
-	case FixResumeReplay:
-		b.Class, b.Never = remediations.ClassP, neverResumed()
-	}
-	return b
-}
-
-func neverEnded() []string {
-	return []string{
-		"a session whose role the policy does not name, of a superuser, or of a role with REPLICATION",
-		"a session that waits for a synchronous standby: ending it commits what is not replicated",
-		"walsenders, autovacuum, workers: only client backends",
-		"a dump, a backup, the cluster's manager, or Firebreak itself, by application_name or role",
-		"a session that a pg_stat_progress view shows: VACUUM, ANALYZE, CREATE INDEX, CLUSTER, COPY",
-		"more than 3 sessions, or more than a tenth of the client backends, but one",
-		"another transaction than the one that the plan saw",
-	}
-}
-
-func neverRestarted() []string {
-	return []string{
-		"a walsender that a commit may wait for: sync, quorum or potential, or named in synchronous_standby_names",
-		"the last standby that streams",
-		"a base backup, a WAL archive, logical replication, or a superuser's walsender",
-	}
-}
-
-func neverResumed() []string {
-	return []string{
-		"a replay that moved since the plan was made, or whose pause has not begun",
-		"a standby with one of five settings lower than the primary's: resuming would shut it down",
-	}
-}
+// Bounds are those that [bounds.Of] says.
+func (s *Sessions) Bounds(step remediations.Step) remediations.Bounds { return bounds.Of(step) }
 
 // Check reads whether what the plan saw is there, and changes nothing.
 func (s *Sessions) Check(ctx context.Context, o remediations.Order) (remediations.Presence, error) {
