@@ -22,9 +22,10 @@ const (
 // Difference is one session that drifted.
 type Difference struct {
 	Key
-	Drift Drift
+	Drift Drift `json:"drift"`
 	// Primary and Replica are what each holds; zero if it holds nothing.
-	Primary, Replica Session
+	Primary Session `json:"primary,omitzero"`
+	Replica Session `json:"replica,omitzero"`
 }
 
 // String is the difference in a few words.

@@ -226,7 +226,7 @@ func (s *Store) keepCut(ctx context.Context, action string) (sessions.Cut, error
 	}
 	key := s.recordKey(action)
 	if err := s.primary.HSetNX(ctx, key, "cut", cut.History+" "+strconv.FormatUint(cut.Position, 10)).Err(); err != nil {
-		return cut, fmt.Errorf("keep the position: %w", refusal(err))
+		return cut, fmt.Errorf("keep the position: %w", err) // no refusal: the sessions were sent already
 	}
 	text, err := s.primary.HGet(ctx, key, "cut").Result()
 	if err != nil {

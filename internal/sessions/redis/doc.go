@@ -30,6 +30,10 @@
 // The login needs, on keys of the prefix: SCAN, HGETALL, HKEYS, HMGET, HGET, HSET, HSETNX, HEXISTS, EXISTS, PEXPIRE, PEXPIREAT, PEXPIRETIME,
 // PERSIST, RENAME, DUMP, RESTORE; and TIME, INFO, WAIT, EVAL, EVALSHA. At replicas the reading ones.
 //
+// To read contents it needs HGETALL, which is among these. To move the role of the primary (package move) it needs at all servers also
+// FAILOVER and PUBSUB NUMSUB; who has no need of that gets neither. The servers themselves must be able to log in at each other, as
+// masteruser and masterauth say, in both directions.
+//
 // A script is atomic at the primary. It is durable as far as Redis is: what a primary had not sent to a replica before it was lost is lost,
 // the quarantine and the record of it alike, in the order in which they were written.
 //

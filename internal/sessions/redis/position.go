@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -13,13 +14,17 @@ import (
 	"github.com/firebreak-sre/firebreak/internal/sessions"
 )
 
-// info is the part of INFO replication that is used.
+// info is a section of INFO, by its fields.
 type info map[string]string
 
 func readInfo(ctx context.Context, c *goredis.Client) (info, error) {
-	text, err := c.Info(ctx, "replication").Result()
+	return infoOf(ctx, c, "replication")
+}
+
+func infoOf(ctx context.Context, c *goredis.Client, section string) (info, error) {
+	text, err := c.Info(ctx, section).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read the replication of redis: %w", err)
+		return nil, fmt.Errorf("read %s of redis: %w", section, err)
 	}
 	i := info{}
 	for line := range strings.Lines(text) {
@@ -82,9 +87,11 @@ func (s *Store) Replication(ctx context.Context) (sessions.Replication, error) {
 	}
 	// The replicas first: a position of the primary that is read later is never under theirs.
 	infos := make([]info, len(s.config.Replicas))
+	var asked sync.WaitGroup // side by side: one that hangs must not hold up the others
 	for n, r := range s.config.Replicas {
-		infos[n], _ = readInfo(ctx, s.replicas[r.Name]) // one that does not answer is unreachable
+		asked.Go(func() { infos[n], _ = readInfo(ctx, s.replicas[r.Name]) }) // one that does not answer is unreachable
 	}
+	asked.Wait()
 	primary, err := s.primaryInfo(ctx)
 	if err != nil {
 		return sessions.Replication{}, err
