@@ -17,6 +17,7 @@ func (d *document) check(p *Policy) {
 	}
 	d.unique("alertmanagers", len(p.Alertmanagers), ".url", func(i int) string { return p.Alertmanagers[i].URL })
 	d.checkOutcomes(p.Outcomes)
+	d.checkArchive(p)
 	d.checkBudget("limits.per_domain", p.Limits.PerDomain)
 	d.checkOneAtATime(p.Limits.PerDomain)
 	d.checkBudget("limits.per_action", p.Limits.PerAction)
@@ -28,6 +29,8 @@ func (d *document) check(p *Policy) {
 	d.checkRetryStorm(p.Handlers.RetryStorm)
 	d.checkReplicationLag(p)
 	d.checkPoolExhaustion(p)
+	d.checkSessions(p)
+	d.checkSessionDrift(p)
 	d.checkAnswers(p)
 }
 

@@ -49,16 +49,22 @@ func (d *document) targets(p *Policy) []target {
 
 // targetsOf is the path of a handler's targets.
 func targetsOf(handler string) string {
-	if handler == retryStorm {
+	switch handler {
+	case retryStorm:
 		return join("handlers", handler) + ".edges"
+	case sessionDrift:
+		return join("handlers", handler) + ".stores"
 	}
 	return join("handlers", handler) + ".clusters"
 }
 
 // named says whether the name of a handler's target could be read, and how the file writes it.
 func (d *document) named(handler, path string) (ok bool, written string) {
-	if handler == retryStorm {
+	switch handler {
+	case retryStorm:
 		return d.sound(path+".service", path+".edge"), d.at[path+".service"].text + "/" + d.at[path+".edge"].text
+	case sessionDrift:
+		return d.sound(path + ".store"), d.at[path+".store"].text
 	}
 	return d.sound(path + ".cluster"), d.at[path+".cluster"].text
 }

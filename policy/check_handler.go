@@ -53,6 +53,8 @@ func (p Policy) alerts(handler string) []string {
 		return p.Handlers.ReplicationLag.Alerts
 	case poolExhaustion:
 		return p.Handlers.PoolExhaustion.Alerts
+	case sessionDrift:
+		return p.Handlers.SessionDrift.Alerts
 	}
 	return nil
 }

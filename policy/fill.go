@@ -37,6 +37,10 @@ func (p *Policy) fill() {
 	}
 	p.Handlers.ReplicationLag.fill()
 	p.Handlers.PoolExhaustion.fill()
+	for i := range p.Sessions {
+		p.Sessions[i].fill(*p)
+	}
+	p.Handlers.SessionDrift.fill()
 }
 
 // fill puts in the defaults that depend on where the bus is.

@@ -21,12 +21,12 @@ const (
 func fixes() []string { return []string{fixOpen, fixRetryBudget, fixShed} }
 
 // allFixes are the names of the fixes of all handlers.
-func allFixes() []string { return slices.Concat(fixes(), lagFixes(), poolFixes()) }
+func allFixes() []string { return slices.Concat(fixes(), lagFixes(), poolFixes(), driftFixes()) }
 
 // personal says whether a fix waits for a person's yes in mode auto too, always or in some cases: it is of class P. Resuming a pause of
 // our own would not, but who paused is not known when the policy is read.
 func personal(fix string) bool {
-	return slices.Contains([]string{fixRestartStream, fixResumeReplay, fixResume}, fix)
+	return slices.Contains([]string{fixRestartStream, fixResumeReplay, fixResume, fixSetAside, fixRecover}, fix)
 }
 
 // methods are the HTTP methods of a command.

@@ -34,7 +34,7 @@ func TestDefault(t *testing.T) {
 	cooldown, risky := policy.Duration(10*time.Minute), policy.Duration(time.Hour)
 	want := policy.Policy{
 		Server: policy.Server{Listen: "127.0.0.1:9095", MaxBody: 16 << 20, StoreTimeout: policy.Duration(2 * time.Second)},
-		Bus:    policy.Bus{Data: "./firebreak-data", Replicas: 1, MaxBytes: 8 << 30, MaxAge: policy.Duration(90 * 24 * time.Hour)},
+		Bus:    policy.Bus{Data: "./firebreak-data", Replicas: 1, MaxBytes: 8 << 30, IncidentsMaxBytes: 8 << 30, MaxAge: policy.Duration(90 * 24 * time.Hour)},
 		Limits: policy.Limits{
 			PerDomain: policy.Budget{Hour: 3, Day: 6, Concurrent: 1}, PerAction: policy.Budget{Hour: 6, Day: 20, Concurrent: 2},
 			Global: policy.Budget{Hour: 10, Day: 40, Concurrent: 2}, Cooldown: &cooldown, CooldownRisky: &risky,
@@ -54,7 +54,7 @@ func TestDefault(t *testing.T) {
 				SampleEvery: policy.Duration(5 * time.Second), ConfirmAfter: policy.Duration(5 * time.Second), VerifyWithin: policy.Duration(time.Minute),
 				HoldFor: policy.Duration(time.Minute), RampEvery: policy.Duration(30 * time.Second),
 			},
-		}, ReplicationLag: defaultLag(), PoolExhaustion: defaultPool()},
+		}, ReplicationLag: defaultLag(), PoolExhaustion: defaultPool(), SessionDrift: defaultDrift()},
 	}
 	if got := policy.Default(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

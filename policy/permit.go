@@ -18,7 +18,7 @@ type TargetName struct {
 }
 
 // Permits says whether the policy names a fix at a place, as a step of a target of a handler. A place is checkout/payments for the calls
-// of checkout to payments, or orders/pg2 for a node, a pooler or an application's pool of a cluster. What it does not name is not
+// of checkout to payments, orders/pg2 for a node, a pooler or an application's pool of a cluster, or webshop/sessions for those of a store. What it does not name is not
 // permitted: not another target's place, not a fix outside of the target's allow, not a pooler's fix on a node, nothing under a name that
 // is empty.
 // It says nothing about the mode, the limits and the time, each of which can still refuse.
@@ -33,8 +33,11 @@ func (p Policy) Permits(handler, target, place, fix string) bool {
 
 // places are where a fix can be made on a target.
 func (p Policy) places(handler, target, fix string) []string {
-	if handler == retryStorm {
+	switch handler {
+	case retryStorm:
 		return []string{target}
+	case sessionDrift:
+		return p.sessionPlaces(target)
 	}
 	c, ok := p.cluster(target)
 	if !ok {
@@ -106,6 +109,10 @@ func (p Policy) targets(handler string) []TargetName {
 		for _, l := range p.Handlers.PoolExhaustion.Clusters {
 			list = append(list, p.clusterTarget(l.Cluster, or(l.Mode, p.Handlers.PoolExhaustion.Mode), l.Fix.Allow))
 		}
+	case sessionDrift:
+		for _, s := range p.Handlers.SessionDrift.Stores {
+			list = append(list, p.storeTarget(s))
+		}
 	}
 	for i := range list {
 		list[i].Handler, list[i].Fixes = handler, slices.Clone(list[i].Fixes)
@@ -131,6 +138,8 @@ func (p Policy) mode(handler string) Mode {
 		return p.Handlers.ReplicationLag.Mode
 	case poolExhaustion:
 		return p.Handlers.PoolExhaustion.Mode
+	case sessionDrift:
+		return p.Handlers.SessionDrift.Mode
 	}
 	return Off
 }

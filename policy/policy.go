@@ -12,7 +12,7 @@
 // ${NAME} stands for an environment variable in every text of the file: addresses, URLs, names, labels and secrets.
 // Not in what is a language of its own, in which "$" may mean something else: the expressions and paths of probes, and
 // everything under controls, drain and grow (templates). Nor in closed sets (mode, allow, events, method, may, days,
-// handlers, fixes, severities, sslmode) and in keys, so that the file alone says what is allowed. "$${" is a plain "${". A variable that is
+// handlers, fixes, severities, sslmode, version_type) and in keys, so that the file alone says what is allowed. "$${" is a plain "${". A variable that is
 // unset or empty is a problem.
 //
 // # Files
@@ -41,8 +41,13 @@
 //	server     a name in HAProxy's configuration: letters, digits, ".", "_", ":" and "-"
 //	slot       a replication slot: small letters, digits and "_"
 //	digits     digits alone
+//	address    a server: host:port
+//	prefix     what names of keys in Redis begin with: letters, digits and ":._-{}"
+//	table column  a table of PostgreSQL, schema.table, and a column of it
+//	member     a member of an application: printable ASCII without blanks and "@"
+//	versiontype  the type of a column of versions
 //	mode event method day right handler severity sslmode  the same, of a closed set
-//	fix lagfix poolfix anyfix  a fix of an edge, of a lagging standby, of an exhausted pool, of any of them
+//	fix lagfix poolfix driftfix anyfix  a fix of an edge, of a lagging standby, of an exhausted pool, of drifted sessions, of any of them
 package policy
 
 import (
@@ -57,12 +62,16 @@ type Policy struct {
 	Bus           Bus            `yaml:"bus"`
 	Alertmanagers []Alertmanager `yaml:"alertmanagers"`
 	Outcomes      Outcomes       `yaml:"outcomes"`
-	Limits        Limits         `yaml:"limits"`
-	Guard         Guard          `yaml:"guard"`
-	Approvals     Approvals      `yaml:"approvals"`
+	// Archive is where incidents are kept for longer than the bus does. Nil: nowhere.
+	Archive   *Archive  `yaml:"archive"`
+	Limits    Limits    `yaml:"limits"`
+	Guard     Guard     `yaml:"guard"`
+	Approvals Approvals `yaml:"approvals"`
 	// Postgres are the clusters that handlers name.
 	Postgres []PostgresCluster `yaml:"postgres"`
-	Handlers Handlers          `yaml:"handlers"`
+	// Sessions are the stores of sessions that handlers name.
+	Sessions []SessionStore `yaml:"sessions"`
+	Handlers Handlers       `yaml:"handlers"`
 }
 
 // Bus is where events are kept. With URL empty, JetStream runs inside of this process.
@@ -83,6 +92,9 @@ type Bus struct {
 	Replicas int `yaml:"replicas" rule:"min=1;max=5"`
 	// MaxBytes is how much the alerts' stream may hold before new alerts are answered with 503, default 8 GiB.
 	MaxBytes Bytes `yaml:"max_bytes" rule:"default=8GiB;min=1"`
+	// IncidentsMaxBytes is how much the incidents' stream may hold before no new incident is opened, default 8 GiB. Incidents that are
+	// open go on all the same.
+	IncidentsMaxBytes Bytes `yaml:"incidents_max_bytes" rule:"default=8GiB;min=1"`
 	// MaxAge is how long alerts and incidents are kept, default 2160h (90 days).
 	MaxAge Duration `yaml:"max_age" rule:"default=2160h;min=1s"`
 }

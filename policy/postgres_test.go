@@ -44,7 +44,7 @@ func defaultPool() policy.PoolExhaustion {
 func TestNoAlertOfTwoHandlers(t *testing.T) {
 	t.Parallel()
 	h := policy.Default().Handlers
-	all := slices.Concat(h.RetryStorm.Alerts, h.ReplicationLag.Alerts, h.PoolExhaustion.Alerts)
+	all := slices.Concat(h.RetryStorm.Alerts, h.ReplicationLag.Alerts, h.PoolExhaustion.Alerts, h.SessionDrift.Alerts)
 	slices.Sort(all)
 	if once := slices.Compact(slices.Clone(all)); !slices.Equal(all, once) {
 		t.Errorf("got %q, want each once", all)

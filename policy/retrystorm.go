@@ -7,6 +7,7 @@ type Handlers struct {
 	RetryStorm     RetryStorm     `yaml:"retrystorm"`
 	ReplicationLag ReplicationLag `yaml:"replicationlag"`
 	PoolExhaustion PoolExhaustion `yaml:"poolexhaustion"`
+	SessionDrift   SessionDrift   `yaml:"sessiondrift"`
 }
 
 // retryStorm is the name of the handler that [RetryStorm] is the policy of.

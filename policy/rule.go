@@ -97,6 +97,10 @@ func choices(is string) []string {
 		return lagFixes()
 	case "poolfix":
 		return poolFixes()
+	case "driftfix":
+		return driftFixes()
+	case "versiontype":
+		return versionTypes()
 	case "anyfix":
 		return allFixes()
 	case "sslmode":

@@ -228,6 +228,9 @@ func (d *document) kind(v reflect.Value, s spot) string {
 	if said := placeProblem(s.rule.is, v.String(), d.at[s.path].text); said != "" {
 		return said
 	}
+	if said := sessionText(s.rule.is, v.String(), d.at[s.path].text); said != "" {
+		return said
+	}
 	return idProblem(s.rule.is, v.String(), d.at[s.path].text)
 }
 

@@ -22,6 +22,11 @@ const (
 	socketPattern   = `^(/.*|tcp://\S+:[0-9]+|\S*\$\{\S*)$`
 	serverPattern   = `^([A-Za-z0-9._:-]+|\S*\$\{\S*)$`
 	slotPattern     = `^([a-z0-9_]*|\S*\$\{\S*)$`
+	addressPattern  = `^(\S+:[0-9]+|\S*\$\{\S*)$`
+	prefixPattern   = `^([A-Za-z0-9:._{}-]*|\S*\$\{\S*)$`
+	tablePattern    = `^([^".]+\.[^".]+|\S*\$\{\S*)$`
+	columnPattern   = `^([^"]{1,63}|\S*\$\{\S*)$`
+	memberPattern   = `^([!-?A-~]{0,100}|\S*\$\{\S*)$`
 	digitsPattern   = `^([0-9]*|\S*\$\{\S*)$`
 	namePattern     = `^([A-Za-z0-9_-]|\$\{[A-Za-z_][A-Za-z0-9_]*\})+$`
 )
@@ -163,6 +168,16 @@ func patternOf(kind string) string {
 		return slotPattern
 	case "digits":
 		return digitsPattern
+	case "address":
+		return addressPattern
+	case "prefix":
+		return prefixPattern
+	case "table":
+		return tablePattern
+	case "column":
+		return columnPattern
+	case "member":
+		return memberPattern
 	}
 	return ""
 }

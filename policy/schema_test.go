@@ -95,6 +95,11 @@ func TestSchema(t *testing.T) {
 		"clusters": []byte("approvals: {rules: [{fixes: [drain, open, resume]}]}\nhandlers: {replicationlag: {clusters: [{cluster: a, fix: {allow: [drain]}}]}, " +
 			"poolexhaustion: {clusters: [{cluster: \"${NAME}\", fix: {allow: [resume]}, " +
 			"apps: [{app: a, prometheus: {url: \"http://p\", waiting: w, busy: b, size: s}}]}]}}"),
+		"stores": []byte("sessions: [{store: a, ttl: 30s, redis: {primary: \"${HOST}\", prefix: \"\", replicas: [{name: r, address: \"[::1]:1\"}], tls: {}}}, " +
+			"{store: b, ttl: 1m, postgres: {cluster: c, table: a.b, columns: {copy: \"-\", id: \"Session Id\", version_type: bigint}}}, " +
+			"{store: c, ttl: 1m, http: {url: \"http://h\"}}]\n" +
+			"handlers: {sessiondrift: {stores: [{store: a, fix: {allow: [sync, recover], recover_to: \"a.b:1\"}}]}}\n" +
+			"approvals: {rules: [{fixes: [quarantine, set_aside]}]}"),
 	}
 	for _, file := range smallExamples(t) {
 		small, err := os.ReadFile(file)
@@ -138,6 +143,12 @@ func TestSchema(t *testing.T) {
 		"postgres: [{cluster: a, connect: {probe: {user: u}}, nodes: [{node: n, host: h}], reads: {haproxy: {address: /a, backend: b, servers: {n: a/b}}}}]",
 		"postgres: [{cluster: a, connect: {probe: {user: u}}, nodes: [{node: n, host: h}], patroni: {urls: []}}]",
 		"handlers: {replicationlag: {clusters: [{cluster: a, fix: {allow: [open]}}]}}", "handlers: {replicationlag: {clusters: [{}]}}",
+		"sessions: [{ttl: 1s}]", "sessions: [{store: a}]", "sessions: [{store: a, ttl: 1s, redis: {}}]", "sessions: [{store: a, ttl: 1s, redis: {primary: a}}]",
+		"sessions: [{store: a, ttl: 1s, redis: {primary: \"a:1\", prefix: \"*\"}}]", "sessions: [{store: a, ttl: 1s, redis: {primary: \"a:1\", replicas: [{name: a}]}}]",
+		"sessions: [{store: a, ttl: 1s, postgres: {cluster: a, table: b}}]", "sessions: [{store: a, ttl: 1s, postgres: {cluster: a, columns: {version_type: int}}}]",
+		"sessions: [{store: a, ttl: 1s, postgres: {cluster: a, columns: {ids: x}}}]", "sessions: [{store: a, ttl: 1s, postgres: {cluster: a, columns: {id: 'a\"b'}}}]",
+		"handlers: {sessiondrift: {stores: [{store: a, fix: {allow: [drain]}}]}}", "handlers: {sessiondrift: {stores: [{store: a, fix: {recover_to: a@b}}]}}",
+		"handlers: {sessiondrift: {stores: [{store: a, fix: {max_sessions: 51}}]}}", "handlers: {sessiondrift: {thresholds: {orphan_percent: 0}}}",
 		"handlers: {poolexhaustion: {clusters: [{cluster: a, fix: {allow: [drain]}}]}}", "handlers: {poolexhaustion: {thresholds: {headroom: 1}}}",
 	} {
 		if err := validate(t, s, []byte(text)); err == nil {
@@ -198,7 +209,7 @@ func TestExample(t *testing.T) {
 		t.Fatalf("example:\n%v", err)
 	}
 	targets := p.Targets()
-	for _, handler := range []string{"retrystorm", "replicationlag", "poolexhaustion"} {
+	for _, handler := range []string{"retrystorm", "replicationlag", "poolexhaustion", "sessiondrift"} {
 		if !slices.ContainsFunc(targets, func(t policy.TargetName) bool { return t.Handler == handler && len(t.Fixes) > 0 }) {
 			t.Errorf("%s: got no target with a fix, want one", handler)
 		}
