@@ -22,15 +22,20 @@ import (
 //	GET /api/v1/incidents?since=168h      one [incidents.Summary] a line, newest first
 //	GET /api/v1/incidents/ID              one [Record]
 //	GET /api/v1/incidents/watch?since=0s  one [Line] a line, as it happens
+//	GET /api/v1/records?since=168h        one [Stored] a line, in the order of their storing; also until=, handler=, target=, after=
 //	GET /api/v1/alerts?since=24h          one [Delivered] a line, oldest first
 type API struct {
 	bus   *bus.Bus
 	store *incidents.Store
 	now   func() time.Time
+	// readers holds one place for each who reads records now.
+	readers chan struct{}
 }
 
 // NewAPI serves what b keeps.
-func NewAPI(b *bus.Bus) *API { return &API{bus: b, store: incidents.NewStore(b), now: time.Now} }
+func NewAPI(b *bus.Bus) *API {
+	return &API{bus: b, store: incidents.NewStore(b), now: time.Now, readers: make(chan struct{}, recordReaders)}
+}
 
 // Record is one incident with all of its events.
 type Record struct {
@@ -61,6 +66,8 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = a.watch(w, r)
 	case isIncident:
 		err = a.show(w, r, id)
+	case path == "records":
+		err = a.records(w, r)
 	case path == "alerts":
 		err = a.alerts(w, r)
 	default:
