@@ -1,11 +1,10 @@
 package history_test
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
-	"github.com/firebreak-sre/firebreak/bus/stored"
-	"github.com/firebreak-sre/firebreak/drills/history"
 	"github.com/firebreak-sre/firebreak/handlers/replay"
 	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/policy"
@@ -19,36 +18,43 @@ func bounds(s remediations.Step) (remediations.Bounds, bool) {
 // The past has everything in it that a past has, and the same options make the same one.
 func TestPast(t *testing.T) {
 	t.Parallel()
-	p, err := history.Policy(30, policy.Auto)
-	if err != nil {
-		t.Fatal(err)
+	p := policyOf(t, policy.Auto)
+	first, second := past(t, p, 300, 5*time.Minute), past(t, p, 300, 5*time.Minute)
+	if !reflect.DeepEqual(first, second) {
+		t.Error("the same options made another past")
 	}
-	make := func() ([]stored.Msg, history.Made) {
-		var list []stored.Msg
-		made, err := history.Make(t.Context(), history.Options{Policy: p, Bounds: bounds, Incidents: 300, From: time.Date(2025, 11, 23, 0, 0, 0, 0, time.UTC),
-			Every: 5 * time.Minute, Seed: 7}, func(m stored.Msg) error { list = append(list, m); return nil })
-		if err != nil {
-			t.Fatal(err)
-		}
-		return list, made
-	}
-	first, made := make()
-	t.Logf("%+v", made)
-	outcomes := map[incidents.Outcome]int{}
-	refused := map[remediations.Reason]int{}
+	opened, outcomes, refused := 0, map[incidents.Outcome]int{}, map[remediations.Reason]int{}
 	for _, m := range first {
 		r, err := replay.Read(m)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, e := range r.Events {
-			if e.Kind == incidents.Closed {
+			switch e.Kind {
+			case incidents.Opened:
+				opened++
+			case incidents.Closed:
 				outcomes[e.Closing.Outcome]++
-			}
-			if e.Kind == incidents.Refused {
+			case incidents.Refused:
 				refused[e.Refusal.Reason]++
 			}
 		}
 	}
-	t.Log(outcomes, refused)
+	for _, o := range []incidents.Outcome{incidents.OutcomeFixed, incidents.OutcomeIneffective, incidents.OutcomePaged, incidents.OutcomeFalsePositive, incidents.OutcomeRefused} {
+		if outcomes[o] == 0 {
+			t.Errorf("no incident ended as %s: %v", o, outcomes)
+		}
+	}
+	for _, r := range []remediations.Reason{remediations.ReasonSilenced, remediations.ReasonChain} {
+		if refused[r] == 0 {
+			t.Errorf("nothing was refused for %s: %v", r, refused)
+		}
+	}
+	ended := 0
+	for _, n := range outcomes {
+		ended += n
+	}
+	if opened != 300 || ended != opened {
+		t.Errorf("%d incidents were opened and %d ended, want 300 of each", opened, ended)
+	}
 }
