@@ -33,6 +33,19 @@ func (k Kind) weight() int {
 	return -1
 }
 
+// past is the kind as something that was done.
+func (k Kind) past() string {
+	switch k {
+	case Nothing:
+		return "done nothing"
+	case Off:
+		return "not looked"
+	case Paged:
+		return "called a person"
+	}
+	return string(k)
+}
+
 // Deed is what was done, or would have been done, about one decision.
 type Deed struct {
 	Kind Kind      `json:"kind"`

@@ -214,9 +214,9 @@ func words(was, is Deed) string {
 	case is.Kind == Missing:
 		return is.Words
 	case was.Kind == is.Kind:
-		return "what follows is not recorded: it would have " + string(is.Kind) + " differently"
+		return "what follows is not recorded: it would have " + is.Kind.past() + " differently"
 	}
-	return "what follows is not recorded: it " + string(was.Kind) + ", and would have " + string(is.Kind)
+	return "what follows is not recorded: it " + was.Kind.past() + ", and would have " + is.Kind.past()
 }
 
 // awaitSecondLook remembers that the other course wanted to look again soon where the recorded one did not.

@@ -54,7 +54,7 @@ func TestCourses(t *testing.T) {
 	}{
 		"the same":                               {record: acted, now: sickAbove(10), then: "nothing acted", is: "nothing acted"},
 		"the same, with a cause of another name": {record: acted, now: renamed, then: "nothing acted", is: "nothing acted"},
-		"a higher limit":                         {record: acted, now: sickAbove(50), then: "nothing acted", is: "nothing", unknown: "it acted, and would have nothing"},
+		"a higher limit":                         {record: acted, now: sickAbove(50), then: "nothing acted", is: "nothing", unknown: "it acted, and would have done nothing"},
 		"only observing":                         {record: acted, now: observing, then: "nothing acted", is: "nothing refused:observe", unknown: "would have refused"},
 		"asking":                                 {record: acted, now: asking, then: "nothing acted", is: "nothing asked", unknown: "would have asked"},
 		"for a shorter time":                     {record: acted, now: shorter, then: "nothing acted", is: "nothing acted", unknown: "differently"},
