@@ -29,8 +29,8 @@ func (r *run) votes(class remediations.Class) int {
 	return think.Votes(class, r.target.Mode, r.overridden())
 }
 
-// ask asks people for one plan. Nobody is asked for what the policy, the guard or the target would refuse anyway; the ledger is asked only
-// when they have said yes, since what it grants is taken.
+// ask asks people for one plan. Nobody is asked for what the policy, the guard, the target or the ledger would refuse anyway. The ledger
+// grants only when they have said yes, since what it grants is taken: it can still refuse what others have taken meanwhile.
 func (r *run) ask(ctx context.Context, t thought, need int, changed []string) (bool, error) {
 	plan, step := t.plan.Hash(), *t.decision.Step
 	no := func(reason remediations.Reason, format string, args ...any) (bool, error) {
@@ -47,6 +47,12 @@ func (r *run) ask(ctx context.Context, t thought, need int, changed []string) (b
 	rem, _ := r.remediation(step.Remediation)
 	if _, refused := r.admit(ctx, rem, r.order(t, rem)); refused != nil {
 		return false, r.refuse(ctx, t.events(), *refused)
+	}
+	switch no, err := r.cfg.Ledger.Would(ctx, r.reservation(t), r.now()); {
+	case err != nil:
+		return false, r.refuse(ctx, t.events(), ledgerRefusal(err))
+	case no != nil:
+		return false, r.refuse(ctx, t.events(), *refusalOf(no))
 	}
 	until := r.now().Add(r.cfg.Approvals.Expire()).UTC()
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d", r.st.ID, plan, r.st.Askings+1))

@@ -13,6 +13,7 @@ import (
 	"github.com/firebreak-sre/firebreak/incidents/desk"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
+	"github.com/firebreak-sre/firebreak/remediations/ledger"
 )
 
 // people may approve everything, and are asked for so long.
@@ -35,6 +36,25 @@ func risky(t *testing.T, class remediations.Class) *stage {
 	s.world.class = class
 	s.approvals = people(time.Minute)
 	return s
+}
+
+// Nobody is asked for what the ledger would refuse: a yes would be for nothing. Asking the ledger takes nothing.
+func TestNobodyIsAskedForWhatTheLedgerRefuses(t *testing.T) {
+	t.Parallel()
+	s := risky(t, remediations.ClassP)
+	held := ledger.Ask{Incident: "other-1", Domain: "db", Zone: "all", Target: "other:db", Action: "world/open", Class: remediations.ClassA, Sick: 1, Known: 9}
+	if _, err := s.ledger().Reserve(s.ctx, held, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	s.run(1)
+	s.deliver(alert("db", alerts.Firing))
+	st := s.await("db", "refused", refusedFor(remediations.ReasonTargetBusy))
+	if st.Askings != 0 || st.Refusal.By != "other-1" {
+		t.Errorf("asked %d times, refused by %q; want none, and by who holds it: %s", st.Askings, st.Refusal.By, s.story(st))
+	}
+	if view, err := s.ledger().View(s.ctx, time.Now()); err != nil || len(view.Standing) != 1 {
+		t.Errorf("the ledger holds %+v, %v; want the other's only", view.Standing, err)
+	}
 }
 
 // A change of class P waits for one person, holds nothing of the ledger meanwhile, and is made for exactly the plan that was approved.

@@ -34,6 +34,7 @@ type Agenda interface {
 // Ledger bounds all fixes together: see [ledger.Ledger].
 type Ledger interface {
 	Reserve(ctx context.Context, ask ledger.Ask, now time.Time) (remediations.Grant, error)
+	Would(ctx context.Context, ask ledger.Ask, now time.Time) (*remediations.NoError, error)
 	Release(ctx context.Context, end ledger.End, now time.Time) error
 	Surge(ctx context.Context, zone string, now time.Time) error
 }

@@ -3,7 +3,6 @@ package replay
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
@@ -134,22 +133,21 @@ func (e *Engine) propose(inc *incident, deed Deed, d incidents.Decision, plan in
 	if refusal != nil {
 		return no(refusal.Reason, refusal.Words)
 	}
-	deed.step = d.Step
+	sick, known := e.zones.count(target.Zone)
+	asked := e.ledger.ask(inc, p.Bounds.Class, target, d.Step, sick, known, override)
+	deed.Kind, deed.step = Acted, d.Step
+	var block *remediations.NoError
 	if need > 0 && !agreed {
 		deed.Kind = Asked
-		return deed
+		block = e.ledger.book.Would(e.ledger.limits, asked, deed.At)
+	} else {
+		_, block, _ = e.ledger.book.Reserve(e.ledger.limits, asked, deed.At)
 	}
-	if block := e.reserve(inc, p.Bounds.Class, target, d.Step, override, deed.At); block != nil {
+	if block != nil {
 		deed.step = nil
 		return no(block.Reason, block.Words)
 	}
-	deed.Kind = Acted
 	return deed
-}
-
-func (e *Engine) reserve(inc *incident, class remediations.Class, target think.Target, step *remediations.Step, override bool, at time.Time) *remediations.NoError {
-	sick, known := e.zones.count(target.Zone)
-	return e.ledger.reserve(inc, class, target, step, sick, known, override, at)
 }
 
 // worldly are the reasons that no policy decides.

@@ -27,10 +27,10 @@ func newSimulated(r Rules) simulated {
 	return simulated{book: book, limits: r.Limits}
 }
 
-func (s *simulated) reserve(inc *incident, class remediations.Class, target think.Target, step *remediations.Step, sick, known int, override bool, at time.Time) *remediations.NoError {
-	_, no, _ := s.book.Reserve(s.limits, ledger.Ask{Incident: inc.id.String(), Domain: inc.now.Domain, Zone: target.Zone,
-		Target: inc.id.Handler() + ":" + inc.now.Target, Action: step.Remediation + "/" + step.Fix, Class: class, Sick: sick, Known: known, Override: override}, at)
-	return no
+// ask is what the ledger is asked for a change.
+func (s *simulated) ask(inc *incident, class remediations.Class, target think.Target, step *remediations.Step, sick, known int, override bool) ledger.Ask {
+	return ledger.Ask{Incident: inc.id.String(), Domain: inc.now.Domain, Zone: target.Zone,
+		Target: inc.id.Handler() + ":" + inc.now.Target, Action: step.Remediation + "/" + step.Fix, Class: class, Sick: sick, Known: known, Override: override}
 }
 
 // release gives back what both courses held.

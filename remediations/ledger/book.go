@@ -131,6 +131,24 @@ func (b *Book) Reserve(l policy.Limits, a Ask, now time.Time) (grant remediation
 	return remediations.Grant{Fence: b.c.Fence}, nil, true
 }
 
+// Would is what Reserve would say no with, nil if it would grant. It changes nothing: neither is anything taken, nor a storm marked. What it says
+// is true for this moment only.
+func (b *Book) Would(l policy.Limits, a Ask, now time.Time) *remediations.NoError {
+	if no := a.check(); no != nil {
+		return no
+	}
+	if held, ok := b.c.Active[a.Domain]; ok && held.covers(a) {
+		return nil
+	}
+	if unsure := b.unsure(now); unsure != nil && !a.Override {
+		return unsure.no()
+	}
+	if block := b.refuse(l, a, now); block != nil {
+		return block.no()
+	}
+	return nil
+}
+
 // covers says whether the grant is already the one that is asked for.
 func (s Standing) covers(a Ask) bool {
 	return s.Incident == a.Incident && (s.Action == "" || s.Action == a.Action && s.Target == a.Target)

@@ -56,6 +56,19 @@ func (l *Ledger) Reserve(ctx context.Context, a Ask, now time.Time) (remediation
 	return grant, nil
 }
 
+// Would is [Book.Would]. The error means that the limits could not be read: it must be treated as a no.
+func (l *Ledger) Would(ctx context.Context, a Ask, now time.Time) (*remediations.NoError, error) {
+	doc, err := l.doc.Get(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	b, err := ReadBook(doc)
+	if err != nil {
+		return nil, err
+	}
+	return b.Would(l.limits, a, now), nil
+}
+
 // Release is [Book.Release].
 func (l *Ledger) Release(ctx context.Context, e End, now time.Time) error {
 	err := l.change(ctx, func(b *Book) (bool, error) { return b.Release(l.limits, e, now), nil })

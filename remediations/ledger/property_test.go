@@ -98,8 +98,12 @@ func TestBookAgainstTheModel(t *testing.T) {
 			a := d.ask()
 			want := m.answers(a, now)
 			held, stood := m.holder[a.Domain]
+			foreseen := b.Would(l, a, now)
 			grant, no, _ := b.Reserve(l, a, now)
 			answer := reasonOf(no)
+			if reasonOf(foreseen) != answer {
+				t.Fatalf("step %d at %s: %+v: foreseen %q, got %q", i, now, a, reasonOf(foreseen), answer)
+			}
 			if !slices.Contains(want, answer) {
 				t.Fatalf("step %d at %s: %+v got %q (%v), want %q", i, now, a, answer, no, want)
 			}
@@ -254,7 +258,11 @@ func TestBookWithBadClocks(t *testing.T) {
 		}
 		a := d.ask()
 		a.Override = false
+		foreseen := b.Would(l, a, mine)
 		grant, no, _ := b.Reserve(l, a, mine)
+		if reasonOf(foreseen) != reasonOf(no) {
+			t.Fatalf("step %d at %s: %+v: foreseen %q, got %q", i, mine, a, reasonOf(foreseen), reasonOf(no))
+		}
 		if no != nil || grant.Fence <= fence {
 			continue
 		}
