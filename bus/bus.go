@@ -62,6 +62,8 @@ type Config struct {
 	Replicas int
 	// MaxBytes is how much the alerts' stream may hold; when it is full new alerts are refused. 0 means 8 GiB.
 	MaxBytes int64
+	// IncidentsMaxBytes is how much the incidents' stream may hold before no new incident is opened, see [ErrFull]. 0 means 8 GiB.
+	IncidentsMaxBytes int64
 	// MaxAge is how long alerts and incidents are kept. 0 means 90 days.
 	MaxAge time.Duration
 	// Name is this replica's name, as other replicas and NATS see it; empty: host name and process id.
@@ -79,6 +81,8 @@ type Bus struct {
 	js                jetstream.JetStream
 	claims            jetstream.KeyValue
 	alerts, incidents jetstream.Stream
+	// held is how much the incidents' stream held a moment ago.
+	held held
 	// lost is closed when the connection is gone for good.
 	lost chan struct{}
 	// endWatch ends what watches over the node of an external NATS, and waits for it.
@@ -88,15 +92,11 @@ type Bus struct {
 // Open starts the embedded server or connects to the external one, and creates or updates the streams. It returns when the
 // bus can be used. Close must be called.
 func Open(ctx context.Context, cfg Config) (*Bus, error) {
-	cfg = cfg.withDefaults()
-	b := &Bus{cfg: cfg, log: cfg.Log.With().Str("part", "bus").Logger(), lost: make(chan struct{})}
-	var err error
-	if cfg.URL == "" {
-		err = b.startEmbedded(ctx)
-	} else {
-		err = b.connect(cfg.URL, b.externalOptions()...)
+	b, err := OpenBare(ctx, cfg)
+	if err != nil {
+		return nil, err
 	}
-	if err == nil {
+	if err = b.refuseUnfinished(ctx); err == nil {
 		err = b.createStreams(ctx)
 	}
 	if err != nil {
@@ -115,6 +115,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxBytes == 0 {
 		c.MaxBytes = 8 << 30
+	}
+	if c.IncidentsMaxBytes == 0 {
+		c.IncidentsMaxBytes = 8 << 30
 	}
 	if c.MaxAge == 0 {
 		c.MaxAge = 90 * 24 * time.Hour
@@ -174,6 +177,7 @@ func (b *Bus) createStreams(ctx context.Context) error {
 	streams := []jetstream.StreamConfig{
 		// Full means "no", not "forget the oldest": the receiver then answers 503 and Alertmanager tries again.
 		{Name: Alerts, Subjects: []string{"alerts.>"}, MaxBytes: b.cfg.MaxBytes, Discard: jetstream.DiscardNew},
+		// It has no limit of its own: an append to an open incident is never refused, see [ErrFull].
 		{Name: Incidents, Subjects: []string{"incidents.>"}, Discard: jetstream.DiscardNew, MaxBytes: -1},
 	}
 	for _, s := range streams {

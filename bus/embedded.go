@@ -33,7 +33,7 @@ func (b *Bus) startEmbedded(ctx context.Context) error {
 		JetStream: true, StoreDir: b.cfg.Dir,
 		// The default syncs every two minutes and loses every acknowledged message of that time in a power cut.
 		SyncAlways:        true,
-		JetStreamMaxStore: b.cfg.MaxBytes + 16<<30, JetStreamMaxMemory: 256 << 20,
+		JetStreamMaxStore: b.cfg.MaxBytes + b.cfg.IncidentsMaxBytes + 8<<30, JetStreamMaxMemory: 256 << 20,
 		MaxPayload: maxPayload,
 	}
 	if b.cfg.Listen != "" {

@@ -15,9 +15,12 @@ import (
 type Msg = stored.Msg
 
 // AppendIf appends to a subject's record if last is still the sequence of its last message (0: the record does not exist
-// yet), and returns the new message's sequence when it is durable. [ErrConflict] means that it was not appended. Any
+// yet), and returns the new message's sequence when it is durable. [ErrConflict] and [ErrFull] mean that it was not appended. Any
 // other error means that it may have been: load the record to know.
 func (b *Bus) AppendIf(ctx context.Context, subject string, last uint64, data []byte) (uint64, error) {
+	if err := b.roomFor(ctx, subject, last, len(data)); err != nil {
+		return 0, fmt.Errorf("append to %s: %w", subject, err)
+	}
 	ack, err := b.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: data},
 		jetstream.WithExpectLastSequencePerSubject(last))
 	if err != nil {
