@@ -4,8 +4,10 @@ import (
 	"context"
 	"time"
 
+	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
 	"github.com/firebreak-sre/firebreak/remediations/guard"
+	"github.com/firebreak-sre/firebreak/remediations/ledger"
 )
 
 // changes are what stands at the services' edges.
@@ -92,20 +94,34 @@ func (g gate) Admit(_ context.Context, a guard.Ask) *remediations.NoError {
 // LastGate says yes.
 func (g gate) LastGate(context.Context, guard.Ask) *remediations.NoError { return nil }
 
-// document is one document in memory, for the ledger.
-type document struct{ text []byte }
+// limits are the real ledger's book, without a document around it.
+type limits struct {
+	book   *ledger.Book
+	limits policy.Limits
+}
 
-// Get is the document.
-func (d *document) Get(context.Context) ([]byte, error) { return d.text, nil }
+// Reserve is the book's.
+func (l limits) Reserve(_ context.Context, a ledger.Ask, now time.Time) (remediations.Grant, error) {
+	grant, no, _ := l.book.Reserve(l.limits, a, now)
+	if no != nil {
+		return grant, no
+	}
+	return grant, nil
+}
 
-// Change writes it.
-func (d *document) Change(_ context.Context, fn func([]byte) ([]byte, error)) error {
-	text, err := fn(d.text)
-	if err != nil {
-		return err
-	}
-	if text != nil {
-		d.text = text
-	}
+// Would is the book's.
+func (l limits) Would(_ context.Context, a ledger.Ask, now time.Time) (*remediations.NoError, error) {
+	return l.book.Would(l.limits, a, now), nil
+}
+
+// Release is the book's.
+func (l limits) Release(_ context.Context, e ledger.End, now time.Time) error {
+	l.book.Release(l.limits, e, now)
+	return nil
+}
+
+// Surge is the book's.
+func (l limits) Surge(_ context.Context, zone string, now time.Time) error {
+	l.book.Surge(l.limits, zone, now)
 	return nil
 }

@@ -95,6 +95,10 @@ func newWorld(o Options, sink func(stored.Msg) error) (*world, error) {
 		w.made.Events += events
 		return sink(m)
 	}, func() time.Time { return w.now })
+	book, err := ledger.ReadBook(nil)
+	if err != nil {
+		return nil, err
+	}
 	storm, err := retrystorm.New(o.Policy.Handlers.RetryStorm)
 	if err != nil {
 		return nil, err
@@ -102,7 +106,7 @@ func newWorld(o Options, sink func(stored.Msg) error) (*world, error) {
 	w.loop = handlers.NewLoop(handlers.Config{
 		Handlers:     []*handlers.Bound{handlers.Bind(storm, prober{w})},
 		Remediations: map[string]remediations.Remediation{"breaker": w},
-		Ledger:       ledger.New(&document{}, o.Policy.Limits), Gate: gate{w}, Permits: o.Policy.Permits,
+		Ledger:       limits{book, o.Policy.Limits}, Gate: gate{w}, Permits: o.Policy.Permits,
 		Approvals: approvals{o.Policy}, Limits: o.Policy.Limits,
 		Basis:   incidents.Basis{Policy: o.Policy.Hash(), Build: o.Build},
 		Metrics: handlers.NewMetrics(prometheus.NewRegistry()), Log: zerolog.Nop(),
