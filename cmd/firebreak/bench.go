@@ -11,6 +11,7 @@ import (
 type benchCmd struct {
 	Ingest benchIngestCmd `cmd:"" help:"Alerts a second that are stored so that they survive a power cut, beside two floors."`
 	React  benchReactCmd  `cmd:"" help:"From POST to the change reaching its target, beside a floor."`
+	Replay benchReplayCmd `cmd:"" help:"Events a second of the past that are replayed, beside reading them raw."`
 }
 
 // latencies are the times of one run.

@@ -42,6 +42,7 @@ func (c *configCheckCmd) Run(a *app) error {
 		fmt.Fprintf(a.stdout, "    %s/%s: mode %s, may %v, at most %s\n", e.Service, e.Edge, mode, e.Fix.Allow, e.Fix.Limit)
 	}
 	printClusters(a.stdout, p)
+	printStores(a.stdout, p)
 	if !c.Connect {
 		return nil
 	}

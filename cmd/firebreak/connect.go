@@ -41,6 +41,9 @@ func connectAll(ctx context.Context, out io.Writer, p policy.Policy) (int, error
 		}
 		c.cluster(ctx, fleet, cluster, needs)
 	}
+	if err := c.sessions(ctx, fleet, p); err != nil {
+		return 0, err
+	}
 	return c.failed, nil
 }
 

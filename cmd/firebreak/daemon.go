@@ -15,6 +15,7 @@ import (
 	"github.com/firebreak-sre/firebreak/bus"
 	"github.com/firebreak-sre/firebreak/handlers"
 	orders "github.com/firebreak-sre/firebreak/incidents/desk"
+	sessionwatch "github.com/firebreak-sre/firebreak/internal/sessions/watch"
 	"github.com/firebreak-sre/firebreak/notify"
 	"github.com/firebreak-sre/firebreak/notify/ladder"
 	"github.com/firebreak-sre/firebreak/notify/slack"
@@ -67,7 +68,7 @@ func (d *daemon) build(ctx context.Context) error {
 		return err
 	}
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), busUsage(d.bus))
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), busUsage(d.bus), incidentsUsage(d.bus))
 	d.journal = d.bus.Journal()
 	if d.kernel, err = newKernel(ctx, d.bus, d.policy.Policy); err != nil {
 		return err
@@ -81,7 +82,9 @@ func (d *daemon) build(ctx context.Context) error {
 	if d.desk, err = d.newDesk(ctx); err != nil {
 		return err
 	}
-	d.beside = d.watchers(reg)
+	if d.beside, err = d.withArchive(d.watchers(reg), reg); err != nil {
+		return err
+	}
 	if d.slack, err = newSlack(ctx, d.bus, d.desk, d.policy.Policy, reg, d.log); err != nil {
 		return err
 	}
@@ -123,6 +126,11 @@ func (d *daemon) watchers(reg prometheus.Registerer) []part {
 		{"heartbeat", newHeartbeat(d.bus.Ready, d.policy.Guard.Heartbeat, reg, d.log).Run},
 		{"signals", func(ctx context.Context) error { return watchSignals(ctx, d.kernel.brake, d.log) }},
 	}
+	if len(d.policy.Sessions) > 0 {
+		measured := sessionwatch.New(sessionwatch.Config{Stores: d.servers.stores.lookers(), Log: d.log})
+		reg.MustRegister(measured)
+		parts = append(parts, part{"measuring sessions", measured.Run})
+	}
 	if w := d.policy.Guard.Watchdog; w != nil {
 		parts = append(parts, part{"watchdog", handlers.NewDeaf(d.runner.Loop, d.bus, d.kernel.watchdog, *w).Run})
 	}
@@ -149,15 +157,15 @@ func (d *daemon) routes(ctx context.Context, reg *prometheus.Registry) (http.Han
 		Health:  receiver.Healthy(),
 		Ready:   receiver.Ready([]receiver.Check{{Name: "bus", Ask: d.bus.Ready}}),
 		Metrics: promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg, MaxRequestsInFlight: 4}),
-		API:     api,
+		API:     d.withBackups(api),
 		Slack:   interactions(d.slack),
 	}, nil
 }
 
-// watchesUntil ends watches with ctx. Everything else is short, and is finished.
+// watchesUntil ends with ctx what may take long: watches, and the reading of many records. Everything else is short, and is finished.
 func watchesUntil(ctx context.Context, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(strings.TrimSuffix(r.URL.Path, "/"), "/watch") {
+		if path := strings.TrimSuffix(r.URL.Path, "/"); strings.HasSuffix(path, "/watch") || strings.HasSuffix(path, "/records") {
 			until, cancel := context.WithCancel(r.Context())
 			defer cancel()
 			defer context.AfterFunc(ctx, cancel)()

@@ -31,6 +31,8 @@ type databases struct {
 	changing *poolers.Poolers
 	// consoles are all of them, to be closed.
 	consoles []*pgbouncer.Console
+	// stores are those of sessions, in the clusters and elsewhere.
+	stores *sessionStores
 }
 
 // openDatabases reads the policy. It connects to nothing yet.
@@ -53,6 +55,9 @@ func openDatabases(p policy.Policy, log zerolog.Logger) (*databases, error) {
 	if err := d.openPoolers(p); err != nil {
 		return nil, err
 	}
+	if d.stores, err = openSessions(p, d.fleet, log); err != nil {
+		return nil, err
+	}
 	return d, nil
 }
 
@@ -71,6 +76,7 @@ func (d *databases) Run(ctx context.Context) error { return d.fleet.Run(ctx) }
 // Close ends all sessions.
 func (d *databases) Close() {
 	d.closeConsoles()
+	d.stores.Close()
 	d.fleet.Close()
 }
 
@@ -120,7 +126,8 @@ func (d *databases) console(c policy.PostgresCluster, b policy.PgBouncer, l poli
 	return console, err
 }
 
-// serversOf are all nodes of all clusters that some handler looks at. A cluster that none does is not connected to.
+// serversOf are all nodes of all clusters that some handler looks at, and those of the stores of sessions. A cluster of which neither is so is
+// not connected to.
 func serversOf(p policy.Policy) []postgres.Node {
 	used := map[string]bool{}
 	for _, c := range p.Handlers.ReplicationLag.Clusters {
@@ -138,7 +145,7 @@ func serversOf(p policy.Policy) []postgres.Node {
 			nodes = append(nodes, postgresNode(c, n))
 		}
 	}
-	return nodes
+	return append(nodes, sessionNodes(p)...)
 }
 
 func postgresNode(c policy.PostgresCluster, n policy.PostgresNode) postgres.Node {

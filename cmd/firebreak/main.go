@@ -16,6 +16,7 @@ import (
 )
 
 func main() {
+	silenceRedis()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
 	stop()
@@ -28,7 +29,13 @@ type cli struct {
 	Demo      demoCmd      `cmd:"" help:"Show a real retry storm being answered, on this machine, in under a minute."`
 	Incidents incidentsCmd `cmd:"" help:"List, show or watch incidents of a running server."`
 	Explain   explainCmd   `cmd:"" help:"Say why an incident went as it did, and what was not done."`
+	Review    reviewCmd    `cmd:"" help:"Write the document that a post-incident review begins with."`
+	KPI       kpiCmd       `cmd:"" name:"kpi" help:"Say how long incidents took against the targets, and how they ended."`
 	Alerts    alertsCmd    `cmd:"" help:"List what Alertmanager sent, which it does not keep itself."`
+	Replay    replayCmd    `cmd:"" help:"Tell a recorded incident again, check it, or try another policy on the past."`
+	Export    exportCmd    `cmd:"" help:"Write recorded incidents to files that stand for themselves."`
+	Import    importCmd    `cmd:"" help:"Put incident files on a server, for reading only."`
+	Test      testCmd      `cmd:"" help:"Hold that a policy does with recorded incidents what it should."`
 
 	Blocked    blockedCmd    `cmd:"" help:"Say everything that refuses changes now, and what lifts it."`
 	Budget     budgetCmd     `cmd:"" help:"Show how many changes are left in this hour and day."`
@@ -42,12 +49,23 @@ type cli struct {
 	Approve    approveCmd    `cmd:"" help:"Say yes to one plan, after reading it."`
 	Deny       denyCmd       `cmd:"" help:"Say no to one plan."`
 
+	Sessions sessionsCmd `cmd:"" help:"Try, show, restore, move and compare stores of sessions."`
+
 	Notify  notifyCmd  `cmd:"" help:"Try the places that are told of outcomes."`
 	Slack   slackCmd   `cmd:"" help:"Set Slack up."`
 	Deadman deadmanCmd `cmd:"" help:"Run beside a PgBouncer, and end a pause on time when nobody else does."`
+	Archive archiveCmd `cmd:"" help:"Make and look at the archive of incidents in PostgreSQL."`
+	Backup  backupCmd  `cmd:"" help:"Take a backup of a running server."`
+	Restore restoreCmd `cmd:"" help:"Restore a backup, while no server runs."`
 	Config  configCmd  `cmd:"" help:"Check a policy file, or print an example or the schema."`
+	Health  healthCmd  `cmd:"" help:"Say whether a running server is well, for what watches processes."`
 	Bench   benchCmd   `cmd:"" help:"Measure on this machine, beside a floor in the same run."`
 	Version versionCmd `cmd:"" help:"Print the version."`
+
+	Runbooks   runbooksCmd   `cmd:"" help:"Show the runbooks: who answers how soon, what is done, and what a person does."`
+	Rules      rulesCmd      `cmd:"" help:"Print the Prometheus rules that the handlers are made for."`
+	Completion completionCmd `cmd:"" help:"Print what makes a shell complete commands and flags."`
+	Man        manCmd        `cmd:"" help:"Print the manual page."`
 }
 
 // app is what every command gets: its surroundings, so that a test can be them.

@@ -31,10 +31,15 @@ func (d *daemon) newAPI(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	srv := d.policy.Server
+	who := operate.Identify(srv.API.Operators, srv.API.BearerTokens, srv.TLS.ClientCAFile != "")
+	read, err := d.recordings(who, console.NewAPI(d.bus))
+	if err != nil {
+		return nil, err
+	}
 	cfg := operate.Config{Desk: d.desk, Brake: d.kernel.brake, Ledger: d.kernel.ledger, Agenda: agenda, Records: incidents.NewStore(d.bus),
 		Windows: d.kernel.windows, Watchdog: d.kernel.watchdog, Targets: d.policy.Targets(),
-		Who:        operate.Identify(srv.API.Operators, srv.API.BearerTokens, srv.TLS.ClientCAFile != ""),
-		NotifyTest: d.notifyTest, MayApprove: mayApprove(d.policy.Policy), Next: watchesUntil(d.stopping, console.NewAPI(d.bus)), Log: d.log}
+		Who:        who,
+		NotifyTest: d.notifyTest, MayApprove: mayApprove(d.policy.Policy), Next: watchesUntil(d.stopping, read), Log: d.log}
 	return operate.New(cfg)
 }
 

@@ -23,6 +23,7 @@ import (
 	endpoints "github.com/firebreak-sre/firebreak/remediations/httpadmin/bounds"
 	"github.com/firebreak-sre/firebreak/remediations/pgbouncer"
 	"github.com/firebreak-sre/firebreak/remediations/postgres"
+	"github.com/firebreak-sre/firebreak/remediations/sessions"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
@@ -33,14 +34,15 @@ import (
 
 func busConfig(b policy.Bus, log zerolog.Logger) bus.Config {
 	cfg := bus.Config{URL: b.URL, CredentialsFile: b.CredentialsFile, Replicas: b.Replicas,
-		Listen: b.Listen, Token: b.Token.Reveal(), MaxBytes: int64(b.MaxBytes), MaxAge: b.MaxAge.D(), Log: log}
+		Listen: b.Listen, Token: b.Token.Reveal(), MaxBytes: int64(b.MaxBytes),
+		IncidentsMaxBytes: int64(b.IncidentsMaxBytes), MaxAge: b.MaxAge.D(), Log: log}
 	if b.URL == "" {
 		cfg.Dir = b.Data
 	}
 	return cfg
 }
 
-// newLoop puts together the handlers and what they may use. A new failure family is one line in each of the two lists.
+// newRunner puts together the handlers and what they may use. A new fix is one line here, a new failure family one in allFamilies.
 func newRunner(ctx context.Context, b *bus.Bus, k *kernel, db *databases, p settings, reg prometheus.Registerer, log zerolog.Logger) (*handlers.Runner, error) {
 	breakers, err := breaker.Open(ctx, b.JetStream(), b.Replicas())
 	if err != nil {
@@ -50,6 +52,25 @@ func newRunner(ctx context.Context, b *bus.Bus, k *kernel, db *databases, p sett
 	if err != nil {
 		return nil, err
 	}
+	all, err := allFamilies(p.Policy, db, admin)
+	if err != nil {
+		return nil, err
+	}
+	carried, err := chosen(all, p.handlers)
+	if err != nil {
+		return nil, err
+	}
+	return handlers.NewRunner(ctx, handlers.Config{
+		Handlers: carried,
+		Remediations: map[string]remediations.Remediation{"breaker": breakers, httpadmin.Name: admin, haproxy.Name: db.reads,
+			postgres.Name: db.sessions, pgbouncer.Name: db.changing, sessions.Name: db.stores.fixes},
+		Ledger: k.ledger, Gate: k.guard, Permits: p.Permits, Approvals: approvals{p.Policy}, Limits: p.Limits,
+		Basis: incidents.Basis{Policy: p.Policy.Hash(), Build: buildVersion()}, Metrics: handlers.NewMetrics(reg), Log: log,
+	}, b)
+}
+
+// allFamilies are all failure families: what each thinks, with what it looks with.
+func allFamilies(p policy.Policy, db *databases, admin *httpadmin.Admin) ([]*handlers.Bound, error) {
 	storm, err := retrystorm.New(p.Handlers.RetryStorm)
 	if err != nil {
 		return nil, err
@@ -58,33 +79,27 @@ func newRunner(ctx context.Context, b *bus.Bus, k *kernel, db *databases, p sett
 	if err != nil {
 		return nil, err
 	}
-	lag, err := replicationlag.New(p.Policy)
+	lag, err := replicationlag.New(p)
 	if err != nil {
 		return nil, err
 	}
-	lagProbe, err := lagprobe.New(p.Policy, db.fleet, httpPools{policy: p.Policy, admin: admin}, probeClient())
+	lagProbe, err := lagprobe.New(p, db.fleet, httpPools{policy: p, admin: admin}, probeClient())
 	if err != nil {
 		return nil, err
 	}
-	pool, err := poolexhaustion.New(p.Policy)
+	pool, err := poolexhaustion.New(p)
 	if err != nil {
 		return nil, err
 	}
-	poolProbe, err := poolprobe.New(p.Policy, db.fleet, db.lookers(), probeClient())
+	poolProbe, err := poolprobe.New(p, db.fleet, db.lookers(), probeClient())
 	if err != nil {
 		return nil, err
 	}
-	carried, err := chosen([]*handlers.Bound{handlers.Bind(storm, stormProbe), handlers.Bind(lag, lagProbe), handlers.Bind(pool, poolProbe)}, p.handlers)
+	drift, err := driftHandler(p, db.stores)
 	if err != nil {
 		return nil, err
 	}
-	return handlers.NewRunner(ctx, handlers.Config{
-		Handlers: carried,
-		Remediations: map[string]remediations.Remediation{"breaker": breakers, httpadmin.Name: admin, haproxy.Name: db.reads,
-			postgres.Name: db.sessions, pgbouncer.Name: db.changing},
-		Ledger: k.ledger, Gate: k.guard, Permits: p.Permits, Approvals: approvals{p.Policy}, Limits: p.Limits,
-		Basis: incidents.Basis{Policy: p.Policy.Hash(), Build: buildVersion()}, Metrics: handlers.NewMetrics(reg), Log: log,
-	}, b)
+	return []*handlers.Bound{handlers.Bind(storm, stormProbe), handlers.Bind(lag, lagProbe), handlers.Bind(pool, poolProbe), drift}, nil
 }
 
 // noHandlers is what --handlers says for a process that carries no incidents.

@@ -115,12 +115,18 @@ func rooms() []Room {
 
 		{Folder: "drills/...", May: []string{anything}, Why: "it goes through everything public"},
 		{Folder: "cmd/...", May: []string{anything}, Why: "it wires everything"},
+		{Folder: "deploy/deploytest", May: []string{anything}, Why: "it holds the files of this folder against what the product is"},
 		{Folder: "deploy/...", May: []string{"policy", "alerts/..."}, Below: true, Why: "its examples are read by the product's own loader, and do nothing"},
 		{Folder: "internal/topology", May: []string{"alerts", "policy"}, Why: "it says which cluster and node an alert is about, by the policy alone"},
 		{Folder: "internal/sessions/...", May: []string{"policy", "internal/postgres", "internal/sessions/..."}, Below: true, Why: "it is a contract and its stores; what is done by it is not its business"},
 		{Folder: "internal/sessiontest", Tests: []string{"internal/sessions/..."}, Why: "it meets stores of sessions from outside, under load"},
-		{Folder: "internal/pooltest", Tests: []string{"internal/pgbouncer"}, Why: "it meets the product from outside; its exporter reads the pooler's console"},
+		{Folder: "internal/blackbox", May: []string{testbed, testbed + "/..."}, Why: "it runs the real process for tests that stand outside of it"},
+		{Folder: "internal/crashtest", Tests: []string{"internal/blackbox"}, Why: "it meets the product from outside"},
+		{Folder: "internal/databasetest", Tests: []string{"internal/blackbox"}, Why: "it meets the product from outside"},
+		{Folder: "internal/drifttest", Tests: []string{"internal/blackbox", "internal/sessions/..."}, Why: "it meets the product from outside; its application speaks to the stores"},
+		{Folder: "internal/pooltest", Tests: []string{"internal/blackbox", "internal/pgbouncer"}, Why: "it meets the product from outside; its exporter reads the pooler's console"},
 		{Folder: "internal/clustertest", May: []string{"bus/..."}, Why: "it tries the bus on a real cluster, and knows nothing of what is kept there"},
+		{Folder: "internal/examples/...", May: []string{"alerts", "policy", "remediations", "incidents", "handlers/think", "handlers", "internal/examples/..."}, Tests: []string{"bus/..."}, Below: true, Why: "it is what somebody else would write: it uses what a family and a fix may"},
 		{Folder: "internal/...", Below: true, Why: "it serves tests and the build, and must not depend on what it checks"},
 	}
 }
@@ -190,7 +196,7 @@ func (r Room) allows(f File, target string) bool {
 	case target == checks:
 		return f.isTest()
 	case fits(testbed+"/...", target):
-		return f.isTest() || everything
+		return f.isTest() || everything || slices.ContainsFunc(r.May, func(pattern string) bool { return fits(pattern, target) })
 	case everything:
 		return true
 	case r.Below && strings.HasPrefix(target, own+"/"):
