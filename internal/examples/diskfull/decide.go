@@ -25,7 +25,8 @@ func (h *Handler) Decide(c think.Case[Observation]) incidents.Decision {
 	if p := first.Problem + last.Problem; p != "" || last.TotalBytes == 0 || first.TotalBytes != last.TotalBytes {
 		return incidents.Decision{Cause: "probe_unknown", Verdict: incidents.Page, Reason: "the volume could not be read: " + p}
 	}
-	d := incidents.Decision{Evidence: []incidents.Evidence{{Name: "free", Value: last.share(), Words: fmt.Sprintf("%.1f %% is free", 100*last.share())}}}
+	d := incidents.Decision{Evidence: []incidents.Evidence{
+		{Name: "free", Value: last.share(), Words: fmt.Sprintf("%.1f %% is free", 100*last.share())}}}
 	switch volume, known := h.Volume(c.Target.Name); {
 	case last.share() > tight:
 		d.Cause, d.Verdict, d.Reason = "healthy", incidents.FalsePositive, "enough is free"

@@ -72,7 +72,8 @@ func (h *Hold) Check(ctx context.Context, o remediations.Order) (remediations.Pr
 // Apply holds the job if it is as it was seen. It tries once: whether to try again is not for whoever sends to decide.
 func (h *Hold) Apply(ctx context.Context, o remediations.Order) (remediations.Receipt, error) {
 	if o.Seen.State != remediations.Absent || !time.Now().Before(o.Deadline) {
-		return remediations.Receipt{}, fmt.Errorf("hold %s: %w: seen %q, deadline %s", o.Place(), remediations.ErrRefused, o.Seen.State, o.Deadline.Format(time.RFC3339))
+		return remediations.Receipt{}, fmt.Errorf("hold %s: %w: seen %q, deadline %s",
+			o.Place(), remediations.ErrRefused, o.Seen.State, o.Deadline.Format(time.RFC3339))
 	}
 	// Who repeats an order finds its own hold. If nothing can be read now the condition below still holds: it is the job that compares.
 	now, err := h.Check(ctx, o)
