@@ -41,7 +41,9 @@ func (p Policy) Approvers(handler, target, fix string) ApproverList {
 
 // Anyone says whether the rules name anybody who may say yes to a fix of a target. A fix that needs a yes and has nobody to give it is not
 // made.
-func (p Policy) Anyone(handler, target, fix string) bool { return !p.Approvers(handler, target, fix).Empty() }
+func (p Policy) Anyone(handler, target, fix string) bool {
+	return !p.Approvers(handler, target, fix).Empty()
+}
 
 // fits says whether a rule is about a fix of a target of a handler.
 func (r ApprovalRule) fits(handler, target, fix string) bool {

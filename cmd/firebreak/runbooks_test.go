@@ -44,7 +44,8 @@ func TestRunbooksAgreeWithTargets(t *testing.T) {
 func TestRunbooks(t *testing.T) {
 	t.Parallel()
 	index := printed(t, "runbooks")
-	for _, want := range []string{"SEV-1  respond within 15m", "executives after 30m", "RB-012", "recovered < 5 min", "crisis team within 15m", "quarterly"} {
+	for _, want := range []string{"SEV-1  respond within 15m", "executives after 30m", "RB-012", "recovered < 5 min",
+		"crisis team within 15m", "quarterly"} {
 		if !strings.Contains(index, want) {
 			t.Errorf("the index does not say %q:\n%s", want, index)
 		}
@@ -68,7 +69,9 @@ func TestRunbooks(t *testing.T) {
 // What there is no page for is said, with what there is.
 func TestRunbooksUnknown(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]string{"nope": "retrystorm", "../retrystorm": "retrystorm", "": "retrystorm", "rb-008": "not automated", "RB-999": "retrystorm"} {
+	for name, want := range map[string]string{
+		"nope": "retrystorm", "../retrystorm": "retrystorm", "": "retrystorm", "RB-999": "retrystorm", "rb-008": "not automated",
+	} {
 		var stdout, stderr output
 		code := run(t.Context(), []string{"runbooks", "show", name}, environment{}.lookup, &stdout, &stderr)
 		if code != 1 || stdout.String() != "" || !strings.Contains(stderr.String(), want) {
@@ -80,8 +83,10 @@ func TestRunbooksUnknown(t *testing.T) {
 // On a terminal prose is wrapped to its width and headings stand out; tables and code can still be copied, and no word is lost.
 func TestPageOnATerminal(t *testing.T) {
 	t.Parallel()
-	const code, row = "    psql -c 'select something that is long enough to be wrapped'", "| a table | is left alone, however wide it is, so that it stays one |"
-	text := "# Title\n\nOne two three four five six seven eight nine ten eleven\ntwelve\n1. first second third fourth fifth sixth seventh\n   eighth\n\n" + code + "\n" + row + "\n```\n# not a heading\n```\n"
+	const code = "    psql -c 'select something that is long enough to be wrapped'"
+	const row = "| a table | is left alone, however wide it is, so that it stays one |"
+	text := "# Title\n\nOne two three four five six seven eight nine ten eleven\ntwelve\n" +
+		"1. first second third fourth fifth sixth seventh\n   eighth\n\n" + code + "\n" + row + "\n```\n# not a heading\n```\n"
 	var out bytes.Buffer
 	page{w: &out, width: 40, colour: true}.markdown(text)
 	lines := strings.Split(out.String(), "\n")
