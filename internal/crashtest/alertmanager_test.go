@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 )
 
 // retryEvery is how soon a notification that was not answered with 200 is sent again.
@@ -61,7 +63,7 @@ func (a *alertmanager) notify(ctx context.Context, n news) error {
 		return fmt.Errorf("write notification: %w", err)
 	}
 	for !a.post(ctx, body) {
-		if !pause(ctx, retryEvery) {
+		if !blackbox.Pause(ctx, retryEvery) {
 			return fmt.Errorf("notify %s: no 200: %w", n.status, context.Cause(ctx))
 		}
 	}
@@ -96,21 +98,9 @@ func (a *alertmanager) acknowledged() []news {
 // until waits for a condition of the simulated world.
 func until(ctx context.Context, what string, cond func() bool) error {
 	for !cond() {
-		if !pause(ctx, 10*time.Millisecond) {
+		if !blackbox.Pause(ctx, 10*time.Millisecond) {
 			return fmt.Errorf("wait until %s: %w", what, context.Cause(ctx))
 		}
 	}
 	return nil
-}
-
-// pause is false if the context ended before the time was over.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -8,12 +8,13 @@ package crashtest
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 )
 
 const (
@@ -86,7 +87,7 @@ type kase struct {
 // TestKilledAnywhere: whenever Firebreak is killed, no acknowledged alert is lost, nothing takes effect twice, every fix is taken
 // back, and the next incident is answered.
 func TestKilledAnywhere(t *testing.T) {
-	bin := build(t)
+	bin := blackbox.Build(t)
 	cases := plan(t, bin)
 	var workers sync.WaitGroup
 	next := make(chan *kase)
@@ -114,7 +115,7 @@ func TestKilledAnywhere(t *testing.T) {
 // plan lists all runs. Those that wait longest, for a message to be handed out again, come first.
 func plan(t *testing.T, bin string) []*kase {
 	t.Helper()
-	long := os.Getenv("FIREBREAK_LONG") == "1"
+	long := blackbox.Long()
 	kills, randoms := 6, 1
 	if long {
 		kills, randoms = 60, 3
@@ -180,7 +181,7 @@ func atPoint(t *testing.T, bin string, p point, tg target, v *verdict) {
 	for _, r := range all {
 		v.outcomes = append(v.outcomes, r.Summary.Outcome)
 	}
-	if got := all[0].count("intended"); got != p.intents {
+	if got := all[0].Count("intended"); got != p.intents {
 		v.other = append(v.other, fmt.Sprintf("%d intents, want %d (%s)", got, p.intents, p.why))
 	}
 

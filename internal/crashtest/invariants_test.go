@@ -3,6 +3,8 @@ package crashtest
 import (
 	"fmt"
 	"slices"
+
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 )
 
 // verdict is what a run came to.
@@ -23,7 +25,7 @@ func (v *verdict) wrongs() []string {
 }
 
 // judge holds everything that must be true whenever and wherever Firebreak was killed. kills is how often that was.
-func (w *world) judge(v *verdict, all []record, kills int) {
+func (w *world) judge(v *verdict, all []blackbox.Record, kills int) {
 	w.judgeAlerts(v, all)
 	w.judgeEffects(v, all)
 	w.judgeFences(v, all)
@@ -36,20 +38,20 @@ func (w *world) judge(v *verdict, all []record, kills int) {
 }
 
 // judgeAlerts: an alert that got a 200 is in the history, and in the record of an incident.
-func (w *world) judgeAlerts(v *verdict, all []record) {
-	history, err := list[alert](w, "/api/v1/alerts?since=1h")
+func (w *world) judgeAlerts(v *verdict, all []blackbox.Record) {
+	history, err := blackbox.List[blackbox.ToldAlert](w.api(), "/api/v1/alerts?since=1h")
 	if err != nil {
 		v.lost = append(v.lost, err.Error())
 		return
 	}
 	listed, recorded := map[string]bool{}, map[string]bool{}
 	for _, a := range history {
-		listed[a.key()] = true
+		listed[keyOf(a)] = true
 	}
 	for _, r := range all {
 		for _, e := range r.Events {
-			if a := e.told(); a != nil {
-				recorded[a.key()] = true
+			if a := e.Told(); a != nil {
+				recorded[keyOf(*a)] = true
 			}
 		}
 	}
@@ -64,17 +66,17 @@ func (w *world) judgeAlerts(v *verdict, all []record) {
 }
 
 // judgeEffects: I1, effects(intent) ≤ 1 at each instance; I2, nothing takes effect without an earlier issuing.
-func (w *world) judgeEffects(v *verdict, all []record) {
+func (w *world) judgeEffects(v *verdict, all []blackbox.Record) {
 	marks, wrongs, standing := w.patient.testimony()
 	v.double = append(v.double, wrongs...)
 	if standing > 0 {
 		v.left = append(v.left, fmt.Sprintf("a change stands at %d instances", standing))
 	}
-	issued := map[string]event{}
+	issued := map[string]blackbox.Event{}
 	for _, r := range all {
 		for _, e := range r.Events {
 			if e.Kind == "issuing" {
-				issued[e.action()] = e
+				issued[e.Action()] = e
 			}
 		}
 	}
@@ -86,7 +88,7 @@ func (w *world) judgeEffects(v *verdict, all []record) {
 }
 
 // judgeFences: I3, fences never fall, and no two incidents share one: each has taken the ledger's lock for itself.
-func (w *world) judgeFences(v *verdict, all []record) {
+func (w *world) judgeFences(v *verdict, all []blackbox.Record) {
 	last, owner := uint64(0), map[uint64]string{}
 	for _, r := range all {
 		for _, e := range r.Events {
@@ -112,9 +114,9 @@ func ends(kind string) bool {
 
 // judgeRecord: I2, intended before issuing, each once an action; every intent comes to one end, what was applied is taken back;
 // I5, the incident ends exactly once.
-func judgeRecord(v *verdict, r record) {
+func judgeRecord(v *verdict, r blackbox.Record) {
 	wrong := func(into *[]string, format string, args ...any) {
-		*into = append(*into, fmt.Sprintf(format, args...)+" in "+r.line())
+		*into = append(*into, fmt.Sprintf(format, args...)+" in "+line(r))
 	}
 	intended, issued := map[string]int{}, map[string]int{}
 	open, applied := "", false
@@ -124,11 +126,11 @@ func judgeRecord(v *verdict, r record) {
 			if open != "" {
 				wrong(&v.left, "intent %s has no end", open)
 			}
-			open, applied = e.action(), false
+			open, applied = e.Action(), false
 			intended[open]++
 		case e.Kind == "issuing":
-			if issued[e.action()]++; e.action() != open {
-				wrong(&v.other, "issuing %s while the intent is %q", e.action(), open)
+			if issued[e.Action()]++; e.Action() != open {
+				wrong(&v.other, "issuing %s while the intent is %q", e.Action(), open)
 			}
 		case e.Kind == "applied":
 			applied = true
@@ -149,19 +151,19 @@ func judgeRecord(v *verdict, r record) {
 			wrong(&v.double, "action %s was intended %d times and issued %d times", a, n, issued[a])
 		}
 	}
-	if r.count("opened") != 1 || r.count("closed") != 1 || r.Events[len(r.Events)-1].Kind != "closed" {
-		wrong(&v.other, "opened %d times, closed %d times", r.count("opened"), r.count("closed"))
+	if r.Count("opened") != 1 || r.Count("closed") != 1 || r.Events[len(r.Events)-1].Kind != "closed" {
+		wrong(&v.other, "opened %d times, closed %d times", r.Count("opened"), r.Count("closed"))
 	}
 }
 
 // judgeWrites counts the revisions of the lease, since a reader cannot see all of them: one for what was applied or, where that was
 // proved not to have happened, one for the marker that fences it off; one for each adjustment; one for the marker of the end.
 // A second write of the same thing would be one too many. Each kill may cost one fencing marker.
-func (w *world) judgeWrites(v *verdict, all []record, kills int) {
+func (w *world) judgeWrites(v *verdict, all []blackbox.Record, kills int) {
 	explained := kills
 	for _, r := range all {
 		for _, kind := range []string{"applied", "not_applied", "in_doubt", "adjusting", "reverting"} {
-			explained += r.count(kind)
+			explained += r.Count(kind)
 		}
 	}
 	writes, err := w.leases.writes(w.ctx)

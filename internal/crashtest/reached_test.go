@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 )
 
 // death is what is known of a process that was killed: its id, when that was seen, and how many notifications had got a 200.
@@ -14,11 +16,11 @@ type death struct {
 }
 
 // checkReached proves by what the dead process left behind that it died at the point and nowhere else.
-func (w *world) checkReached(p point, r record, d death) bool {
+func (w *world) checkReached(p point, r blackbox.Record, d death) bool {
 	w.t.Helper()
 	var left []string // kinds of events that the dead process wrote, without what only Alertmanager said
 	for _, e := range r.Events {
-		if e.by(d.pid) && (e.Kind != "alert" || strings.HasSuffix(p.name, ":alert")) {
+		if e.WrittenBy(d.pid) && (e.Kind != "alert" || strings.HasSuffix(p.name, ":alert")) {
 			left = append(left, e.Kind)
 		}
 	}
@@ -53,13 +55,13 @@ func (w *world) checkReached(p point, r record, d death) bool {
 }
 
 // storedBy says whether the alert that opened an incident came into the journal through the dead process.
-func (w *world) storedBy(r record, d death) bool {
-	history, err := list[alert](w, "/api/v1/alerts?since=1h")
+func (w *world) storedBy(r blackbox.Record, d death) bool {
+	history, err := blackbox.List[blackbox.ToldAlert](w.api(), "/api/v1/alerts?since=1h")
 	if err != nil {
 		w.t.Errorf("read the history: %v", err)
 	}
 	for _, a := range history {
-		if first := r.Events[0].told(); first != nil && a.key() == first.key() {
+		if first := r.Events[0].Told(); first != nil && keyOf(a) == keyOf(*first) {
 			return a.Delivery.At.Before(d.at)
 		}
 	}

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 	"github.com/firebreak-sre/firebreak/internal/testbed"
 )
 
@@ -31,20 +31,6 @@ const (
 	// out again after some seconds.
 	closeWithin = 90 * time.Second
 )
-
-// build builds Firebreak as it is, but for the crash points.
-func build(t *testing.T) string {
-	t.Helper()
-	bin := filepath.Join(t.TempDir(), "firebreak")
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "failpoint", "-o", bin, "./cmd/firebreak")
-	cmd.Dir = filepath.Join("..", "..")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build firebreak with its crash points: %v\n%s", err, out)
-	}
-	return bin
-}
 
 // world is everything around one Firebreak: it outlives every crash.
 type world struct {
@@ -129,7 +115,7 @@ func (w *world) episode(hasty bool) error {
 	if err := until(ctx, "the system is well and nothing stands", w.patient.well); err != nil {
 		return err
 	}
-	pause(ctx, 5*time.Millisecond) // the next one starts later than this one ended, also in milliseconds
+	blackbox.Pause(ctx, 5*time.Millisecond) // the next one starts later than this one ended, also in milliseconds
 	return nil
 }
 
@@ -154,9 +140,9 @@ func (w *world) finish(episode <-chan error) {
 }
 
 // closed waits until there are so many incidents, or any number if n is 0, and all are closed.
-func (w *world) closed(n int) []record {
+func (w *world) closed(n int) []blackbox.Record {
 	w.t.Helper()
-	var all []record
+	var all []blackbox.Record
 	ctx, cancel := context.WithTimeout(w.ctx, closeWithin)
 	defer cancel()
 	err := until(ctx, "all incidents are closed", func() bool {
@@ -187,7 +173,7 @@ func (w *world) story() string {
 	for _, r := range all {
 		fmt.Fprintf(&b, "%s (%s: %s)\n", r.Summary.ID, r.Summary.Stage, r.Summary.Words)
 		for _, e := range r.Events {
-			fmt.Fprintf(&b, "  %s %-15s by %s %s %s\n", e.At.Format("15:04:05.000"), e.Kind, e.By, e.action(), e.Note)
+			fmt.Fprintf(&b, "  %s %-15s by %s %s %s\n", e.At.Format("15:04:05.000"), e.Kind, e.By, e.Action(), e.Note)
 		}
 	}
 	marks, wrongs, standing := w.patient.testimony()

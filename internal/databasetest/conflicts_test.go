@@ -1,6 +1,10 @@
 package databasetest
 
-import "time"
+import (
+	"time"
+
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
+)
 
 // endsSnapshot: a report's snapshot holds replay up; its session is ended, and no other.
 func endsSnapshot(r *run) {
@@ -24,11 +28,11 @@ func endsLock(r *run) {
 func (r *run) endedConflict(stop func()) {
 	r.t.Helper()
 	r.fire("PostgreSQLReplicationLag", r.victim())
-	r.until("the change", func(got record) bool { return got.has("applied") })
+	r.until("the change", func(got blackbox.Record) bool { return got.Has("applied") })
 	r.await("the standby to have caught up", func() bool { return r.caughtUp(r.victim()) })
 	r.healed()
 	stop()
-	r.until("the judgement", func(got record) bool { return got.has("verified") && got.has("spent") })
+	r.until("the judgement", func(got blackbox.Record) bool { return got.Has("verified") && got.Has("spent") })
 	r.resolve()
 	r.closed()
 }

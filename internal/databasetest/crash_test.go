@@ -3,7 +3,7 @@ package databasetest
 import (
 	"slices"
 
-	"github.com/firebreak-sre/firebreak/internal/testbed"
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 )
 
 // What follows kills Firebreak by SIGKILL in the middle of a change, starts it again on the same data, and holds that each session is ended
@@ -13,7 +13,7 @@ import (
 // may have been told something.
 func crashes() []kase {
 	ending, draining := []string{"wire:before", "wire:after", "before:spent"}, []string{"haproxy:send", "wire:after", "after:held", "undo:after"}
-	if long() {
+	if blackbox.Long() {
 		ending = append(ending, "after:intended", "after:issuing", "after:applied", "after:spent")
 		draining = append(draining, "after:issuing", "after:applied", "undo:before")
 	}
@@ -36,12 +36,12 @@ func killedEnding(point string) func(r *run) {
 		r.victims = append(r.victims, r.holdSnapshot(r.victim(), listed, "monthly"))
 		r.collide(r.victim())
 		r.fire("PostgreSQLReplicationLag", r.victim())
-		r.dies()
-		r.product.start("")
+		r.product.Dies()
+		r.product.Serve("")
 		r.await("the standby to have caught up", func() bool { return r.caughtUp(r.victim()) })
 		r.healed()
 		stop()
-		r.until("the judgement", func(got record) bool { return got.has("verified") && got.has("spent") })
+		r.until("the judgement", func(got blackbox.Record) bool { return got.Has("verified") && got.Has("spent") })
 		r.resolve()
 		r.closed()
 	}
@@ -62,15 +62,15 @@ func killedDraining(point string) func(r *run) {
 			r.await("the pool to send it no readers", func() bool { return r.moves.is(r.victim().Name, "drain") })
 			mend()
 		}
-		r.dies()
-		r.product.start("")
+		r.product.Dies()
+		r.product.Serve("")
 		if !late {
 			r.await("the pool to send it no readers", func() bool { return r.moves.is(r.victim().Name, "drain") })
 			mend()
 		}
 		r.await("the pool to send it readers", func() bool { return r.moves.is(r.victim().Name, "ready") })
 		r.healed()
-		r.until("the end of the change", func(got record) bool { return got.has("reverted") })
+		r.until("the end of the change", func(got blackbox.Record) bool { return got.Has("reverted") })
 		r.resolve()
 		r.closed()
 	}
@@ -80,18 +80,5 @@ func killedDraining(point string) func(r *run) {
 func (r *run) again(point string) {
 	r.t.Helper()
 	r.product.Stop()
-	r.product.start(point)
-}
-
-// dies waits until Firebreak has died at its crash point.
-func (r *run) dies() {
-	r.t.Helper()
-	testbed.Await(r.t, within, "firebreak to die at its crash point", func() bool {
-		select {
-		case <-r.product.Ended():
-			return true
-		default:
-			return false
-		}
-	})
+	r.product.Serve(point)
 }

@@ -6,34 +6,35 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 	"github.com/firebreak-sre/firebreak/internal/testbed"
 )
 
 // TestSlowDisk: the standby's disk takes what is written and is slow to make it durable. Neither the link nor replay is at fault, and it is
 // found for what it is. Not parallel: its servers are started with a library that makes a disk slow, see testdata.
 func TestSlowDisk(t *testing.T) {
-	bin := build(t)
-	l := &lane{root: t, current: t}
-	t.Cleanup(l.end)
+	bin := blackbox.Build(t)
+	l := blackbox.NewLane(t)
+	t.Cleanup(l.End)
 	t.Setenv("LD_PRELOAD", compileSlowDisk(l))
 	b := startLab(l, map[string]string{"fsync": "on"})
 	cases := plan(tableDisk, []kase{{cause: "standby's disk", run: slowDisk}})
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			c.ran = true
-			defer func() { c.v.failed = t.Failed() }()
-			defer l.enter(t)()
+			defer func() { c.v.Failed = t.Failed() }()
+			defer l.Enter(t)()
 			b.heal()
 			r := newRun(t, b, bin, usual(), &c.v)
 			c.run(r)
 			r.judge()
 		})
 	}
-	t.Logf("\n%s", table(tableDisk, cases))
+	t.Logf("\n%s", blackbox.Table(results(tableDisk, cases)))
 }
 
 // compileSlowDisk makes the library, where the servers' user can read it.
-func compileSlowDisk(l *lane) string {
+func compileSlowDisk(l *blackbox.Lane) string {
 	library := filepath.Join(testbed.Folder(l, "postgres"), "slowsync.so")
 	compiler := os.Getenv("CC")
 	if compiler == "" {

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 	"github.com/firebreak-sre/firebreak/internal/testbed"
 )
 
@@ -22,7 +23,7 @@ func (r *run) load(bytesPerSecond int) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() {
-		for pause(ctx, each) {
+		for blackbox.Pause(ctx, each) {
 			if _, err := app.conn.Exec(context.WithoutCancel(ctx), message(size)); err != nil {
 				return // that it was ended is found by its pid
 			}
@@ -54,7 +55,7 @@ func (r *run) count(app *session) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() {
-		for pause(ctx, 40*time.Millisecond) {
+		for blackbox.Pause(ctx, 40*time.Millisecond) {
 			if _, err := app.conn.Exec(context.WithoutCancel(ctx), "update counters set n = n + 1"); err != nil {
 				return // that it was ended is found by its pid
 			}
@@ -135,10 +136,10 @@ func (r *run) starve(n *testbed.PostgresNode) (stop func()) {
 	work.Go(func() {
 		defer func() { _ = n.SignalChild(pid, syscall.SIGCONT) }()
 		for {
-			if err := n.SignalChild(pid, syscall.SIGSTOP); err != nil || !pause(ctx, 99*time.Millisecond) {
+			if err := n.SignalChild(pid, syscall.SIGSTOP); err != nil || !blackbox.Pause(ctx, 99*time.Millisecond) {
 				return
 			}
-			if err := n.SignalChild(pid, syscall.SIGCONT); err != nil || !pause(ctx, time.Millisecond) {
+			if err := n.SignalChild(pid, syscall.SIGCONT); err != nil || !blackbox.Pause(ctx, time.Millisecond) {
 				return
 			}
 		}

@@ -3,6 +3,7 @@ package databasetest
 import (
 	"fmt"
 
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 	"github.com/firebreak-sre/firebreak/internal/testbed"
 )
 
@@ -69,7 +70,7 @@ func blackHole(r *run) {
 	r.behind(r.victim(), 256<<10)
 	r.fire("PostgreSQLReplicationLag", r.victim())
 	// Ending the walsender waits for a yes, which nobody gives here: the link is mended before.
-	r.until("the asking", func(got record) bool { return got.has("asked") })
+	r.until("the asking", func(got blackbox.Record) bool { return got.Has("asked") })
 	r.mend()
 	r.victim().Proxy.Heal()
 	r.await("the standby to have caught up", func() bool { return r.caughtUp(r.victim()) })
@@ -88,14 +89,14 @@ func hungReceiver(r *run) {
 	r.victims = append(r.victims, r.walsender(r.victim()))
 	r.behind(r.victim(), 256<<10)
 	r.fire("PostgreSQLReplicationLag", r.victim())
-	got := r.until("the asking", func(got record) bool { return got.has("asked") })
-	r.product.approve(got.Summary.ID)
-	r.until("the change", func(got record) bool { return got.has("applied") })
+	got := r.until("the asking", func(got blackbox.Record) bool { return got.Has("asked") })
+	r.product.Approve(got.Summary.ID)
+	r.until("the change", func(got blackbox.Record) bool { return got.Has("applied") })
 	goOn()
 	r.await("the standby to have caught up", func() bool { return r.caughtUp(r.victim()) })
 	r.healed()
 	stop()
-	r.until("the judgement", func(got record) bool { return got.has("verified") && got.has("spent") })
+	r.until("the judgement", func(got blackbox.Record) bool { return got.Has("verified") && got.Has("spent") })
 	r.resolve()
 	r.closed()
 }
@@ -110,7 +111,7 @@ func (r *run) drains(mend func()) {
 	r.t.Helper()
 	name := r.victim().Name
 	r.fire("PostgreSQLReplicationLag", r.victim())
-	r.until("the change", func(got record) bool { return got.has("applied") })
+	r.until("the change", func(got blackbox.Record) bool { return got.Has("applied") })
 	r.await("the pool to send it no readers", func() bool { return r.moves.is(name, "drain") })
 	mend()
 	r.await("the standby to have caught up", func() bool { return r.caughtUp(r.victim()) })
@@ -168,12 +169,12 @@ func catchingUp(r *run) {
 		return err == nil && v == "t"
 	})
 	r.fire("PostgreSQLReplicationLag", n)
-	r.until("the decision to let it catch up", func(got record) bool { return got.decided("catching_up", "wait") })
+	r.until("the decision to let it catch up", func(got blackbox.Record) bool { return got.Decided("catching_up", "wait") })
 	r.mend()
 	r.await("the standby to have caught up", func() bool { return r.caughtUp(n) })
 	r.healed()
-	r.until("the end of the lag to be seen", func(got record) bool {
-		return got.decided("healthy", "false_positive") || got.decided("idle_primary", "false_positive")
+	r.until("the end of the lag to be seen", func(got blackbox.Record) bool {
+		return got.Decided("healthy", "false_positive") || got.Decided("idle_primary", "false_positive")
 	})
 	r.resolve()
 	r.closed()

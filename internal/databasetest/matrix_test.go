@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 )
 
 // lanes is how many clusters there are at once: three servers each, on two cores.
@@ -26,7 +28,7 @@ type kase struct {
 	tune func(s *settings)
 	// breaks says that the cluster cannot be used afterwards.
 	breaks bool
-	v      verdict
+	v      blackbox.Verdict
 	ran    bool
 }
 
@@ -75,7 +77,7 @@ func TestLag(t *testing.T) {
 // matrix makes all runs of some tables, and prints what they came to.
 func matrix(t *testing.T, tables map[string][]kase) {
 	t.Helper()
-	bin := build(t)
+	bin := blackbox.Build(t)
 	var cases []*kase
 	for _, name := range slices.Sorted(maps.Keys(tables)) {
 		cases = append(cases, plan(name, tables[name])...)
@@ -93,7 +95,7 @@ func matrix(t *testing.T, tables map[string][]kase) {
 	close(next)
 	workers.Wait()
 	for _, name := range slices.Sorted(maps.Keys(tables)) {
-		if text := table(name, cases); text != "" {
+		if text := blackbox.Table(results(name, cases)); text != "" {
 			t.Logf("%s\n%s", name, text)
 		}
 	}
@@ -109,7 +111,7 @@ func rank(c *kase) int {
 // plan lists all runs of a table.
 func plan(table string, rows []kase) []*kase {
 	n := 1
-	if long() {
+	if blackbox.Long() {
 		n = longRuns
 	}
 	var all []*kase
@@ -125,11 +127,11 @@ func plan(table string, rows []kase) []*kase {
 
 // work makes runs one after the other, on one cluster for as long as that is whole.
 func work(root *testing.T, bin string, next <-chan *kase) {
-	var l *lane
+	var l *blackbox.Lane
 	var b *lab
 	end := func() {
 		if l != nil {
-			l.end()
+			l.End()
 		}
 		l, b = nil, nil
 	}
@@ -138,11 +140,11 @@ func work(root *testing.T, bin string, next <-chan *kase) {
 		// Run may be called from several goroutines. t.Parallel would allow only as many as there are cores.
 		whole := root.Run(c.name, func(t *testing.T) {
 			c.ran = true
-			defer func() { c.v.failed = t.Failed() }()
+			defer func() { c.v.Failed = t.Failed() }()
 			if l == nil {
-				l = &lane{root: root}
+				l = blackbox.NewLane(root)
 			}
-			defer l.enter(t)()
+			defer l.Enter(t)()
 			if b == nil {
 				b = startLab(l, nil)
 			} else {
@@ -160,4 +162,15 @@ func work(root *testing.T, bin string, next <-chan *kase) {
 			end()
 		}
 	}
+}
+
+// results are what the runs of one table came to that were made: go test -run leaves others out.
+func results(table string, cases []*kase) []blackbox.Result {
+	var all []blackbox.Result
+	for _, c := range cases {
+		if c.ran && c.table == table {
+			all = append(all, blackbox.Result{Cause: c.cause, Verdict: c.v})
+		}
+	}
+	return all
 }

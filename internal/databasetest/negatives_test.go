@@ -3,6 +3,7 @@ package databasetest
 import (
 	"time"
 
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 	"github.com/firebreak-sre/firebreak/internal/testbed"
 )
 
@@ -50,8 +51,8 @@ func foreign(r *run) {
 	r.watch(expected{cause: "healthy", verdict: "false_positive", outcome: "false_positive"})
 	stop := r.load(20_000)
 	a := about("PostgreSQLReplicationLag", r.victim().Name)
-	a.labels["cluster"] = "billing"
-	r.product.post(a)
+	a.Labels["cluster"] = "billing"
+	r.product.Post(a)
 	r.fire("PostgreSQLReplicationLag", r.victim())
 	r.left()
 	stop()
@@ -60,7 +61,7 @@ func foreign(r *run) {
 // stale: the alert was stored while nobody handled alerts, and is too old when somebody does.
 func stale(r *run) {
 	r.product.Stop()
-	r.product.start("", "--handlers", "none")
+	r.product.ServeAs(blackbox.Launch{Args: []string{"--handlers", "none"}})
 	r.watch(expected{cause: "", outcome: "stale"})
 	stop := r.load(200_000)
 	r.holdSnapshot(r.victim(), listed, "monthly")
@@ -68,8 +69,8 @@ func stale(r *run) {
 	r.fire("PostgreSQLReplicationLag", r.victim())
 	r.await("the alert to be old", func() bool { return time.Since(r.fired) > 3*time.Second })
 	r.product.Stop()
-	r.product.start("")
-	r.until("the refusal", func(got record) bool { return got.has("refused") })
+	r.product.Serve("")
+	r.until("the refusal", func(got blackbox.Record) bool { return got.Has("refused") })
 	r.resolve()
 	r.closed()
 	stop()
@@ -188,7 +189,7 @@ func bothStandbys(r *run) {
 	r.await("both standbys to have caught up", r.level)
 	r.healed()
 	stop()
-	got := r.until("both judgements", func(got record) bool { return got.count("spent") == 2 })
+	got := r.until("both judgements", func(got blackbox.Record) bool { return got.Count("spent") == 2 })
 	r.resolve()
 	r.closed()
 	standing := 0
@@ -235,9 +236,9 @@ func resumed(r *run) {
 		return err == nil && v == "t"
 	})
 	r.fire("PostgreSQLSlotRetention", n)
-	got := r.until("the asking", func(got record) bool { return got.has("asked") })
-	r.product.approve(got.Summary.ID)
-	r.until("the judgement", func(got record) bool { return got.has("verified") && got.has("spent") })
+	got := r.until("the asking", func(got blackbox.Record) bool { return got.Has("asked") })
+	r.product.Approve(got.Summary.ID)
+	r.until("the judgement", func(got blackbox.Record) bool { return got.Has("verified") && got.Has("spent") })
 	n.Proxy.Heal()
 	r.await("the standby to have caught up", func() bool { return r.caughtUp(n) })
 	r.healed()
@@ -247,8 +248,8 @@ func resumed(r *run) {
 
 // blind: the login that looks may not see others' sessions any more. PostgreSQL shows it empty columns, and no error.
 func blind(r *run) {
-	r.Primary.Exec(r.t, "revoke pg_monitor from "+probeUser)
-	r.t.Cleanup(func() { r.Primary.Exec(r, "grant pg_monitor to "+probeUser) })
+	r.Primary.Exec(r.t, "revoke pg_monitor from "+blackbox.ProbeUser)
+	r.t.Cleanup(func() { r.Primary.Exec(r, "grant pg_monitor to "+blackbox.ProbeUser) })
 	r.await("the standbys to know", r.level)
 	r.watch(expected{cause: "probe_unknown", verdict: "page", outcome: "paged"})
 	stop := r.load(200_000)

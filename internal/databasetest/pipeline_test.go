@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 	"github.com/firebreak-sre/firebreak/internal/testbed"
 )
 
@@ -98,5 +99,5 @@ func timed(t *testing.T, b *lab, bin, listen string, p *pipeline) *run {
 	t.Helper()
 	s := usual()
 	s.listen, s.alertmanager = listen, p.am.URL
-	return newRun(t, b, bin, s, &verdict{})
+	return newRun(t, b, bin, s, &blackbox.Verdict{})
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 )
 
 // settings are what runs say differently in the policy.
@@ -34,9 +36,6 @@ func usual() settings {
 		replyAge: 3 * time.Second, catchUp: 2 * time.Second, pausedFor: 30 * time.Minute, verifyWithin: 15 * time.Second,
 		alertAge: 2 * time.Minute, sampleEvery: 500 * time.Millisecond}
 }
-
-// operatorToken is presented by the operator, who is alice.
-const operatorToken = "token-of-alice-in-this-test"
 
 // policyText is an ordinary policy with short times, and limits so wide that no run is in the way of another.
 const policyText = `
@@ -99,7 +98,7 @@ func (b *lab) writePolicy(dir, listen string, s settings) string {
 	if s.alertmanager != "" {
 		managers = fmt.Sprintf("alertmanagers: [{url: %q, receiver: testbed}]\n", s.alertmanager)
 	}
-	text := fmt.Sprintf(policyText, listen, operatorToken, filepath.Join(dir, "data"), managers, probeUser, probePassword, actUser, actPassword,
+	text := fmt.Sprintf(policyText, listen, blackbox.OperatorToken, filepath.Join(dir, "data"), managers, blackbox.ProbeUser, blackbox.ProbePassword, blackbox.ActUser, blackbox.ActPassword,
 		nodes.String(), b.pool.Socket, b.pool.Backend, s.conflictAge, s.replyAge, s.catchUp, s.pausedFor, s.verifyWithin,
 		strings.Join(s.allow, ", "), strings.Join(s.roles, ", "), s.maxSessions, s.slo, s.alertAge, s.sampleEvery)
 	file := filepath.Join(dir, "policy.yaml")

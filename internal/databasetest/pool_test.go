@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 	"github.com/firebreak-sre/firebreak/internal/testbed"
 )
 
@@ -30,7 +31,7 @@ func (r *run) watchPool() *poolWatch {
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() {
-		for pause(ctx, 50*time.Millisecond) {
+		for blackbox.Pause(ctx, 50*time.Millisecond) {
 			w.look()
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 	"github.com/firebreak-sre/firebreak/internal/testbed"
 )
 
@@ -24,15 +25,6 @@ type expected struct {
 	moves, out []string
 }
 
-// verdict is what a run came to.
-type verdict struct {
-	failed bool
-	harms  []string // something was changed that should not have been
-	wrongs []string // anything else that is wrong
-	action time.Duration
-	heal   time.Duration
-}
-
 // watched are the sessions whose lives are watched.
 type watched struct {
 	sessions []*session // all
@@ -45,22 +37,22 @@ type run struct {
 	*lab
 	watched
 	t       *testing.T
-	product *product
+	product *blackbox.Product
 	moves   *poolWatch
 	want    expected
-	v       *verdict
+	v       *blackbox.Verdict
 
-	begun  time.Time // when watching began
-	fired  time.Time // when the first alert was told
-	mended time.Time // when the run itself ended the fault; zero while it has not
-	alerts []alert   // all that were told, the resolved ones too
+	begun  time.Time        // when watching began
+	fired  time.Time        // when the first alert was told
+	mended time.Time        // when the run itself ended the fault; zero while it has not
+	alerts []blackbox.Alert // all that were told, the resolved ones too
 }
 
 // newRun starts a Firebreak beside a healthy lab.
-func newRun(t *testing.T, b *lab, bin string, s settings, v *verdict) *run {
+func newRun(t *testing.T, b *lab, bin string, s settings, v *blackbox.Verdict) *run {
 	t.Helper()
 	r := &run{lab: b, t: t, v: v, product: b.prepare(t, bin, s)}
-	r.product.start("")
+	r.product.Serve("")
 	return r
 }
 
@@ -69,11 +61,11 @@ func (r *run) victim() *testbed.PostgresNode { return r.Standbys[0] }
 func (r *run) other() *testbed.PostgresNode  { return r.Standbys[1] }
 
 func (r *run) wrongly(format string, args ...any) {
-	r.v.wrongs = append(r.v.wrongs, fmt.Sprintf(format, args...))
+	r.v.Wrongs = append(r.v.Wrongs, fmt.Sprintf(format, args...))
 }
 
 func (r *run) harm(format string, args ...any) {
-	r.v.harms = append(r.v.harms, fmt.Sprintf(format, args...))
+	r.v.Harms = append(r.v.Harms, fmt.Sprintf(format, args...))
 }
 
 // watch begins to hold the servers against what should happen: from here on sessions are counted and the pool is watched.
@@ -92,25 +84,25 @@ func (r *run) fire(name string, n *testbed.PostgresNode) {
 	if r.fired.IsZero() {
 		r.fired = time.Now()
 	}
-	r.product.post(a)
+	r.product.Post(a)
 }
 
 // resolve tells that everything that fires has resolved.
 func (r *run) resolve() {
 	r.t.Helper()
 	for i := range r.alerts {
-		if r.alerts[i].ends.IsZero() {
-			r.alerts[i].ends = time.Now().UTC()
-			r.product.post(r.alerts[i])
+		if r.alerts[i].Ends.IsZero() {
+			r.alerts[i].Ends = time.Now().UTC()
+			r.product.Post(r.alerts[i])
 		}
 	}
 }
 
 // only is the one incident that there is; false while there is none.
-func (r *run) only() (record, bool) {
-	all, err := r.product.records()
+func (r *run) only() (blackbox.Record, bool) {
+	all, err := r.product.Records()
 	if err != nil || len(all) == 0 {
-		return record{}, false
+		return blackbox.Record{}, false
 	}
 	if len(all) > 1 {
 		r.t.Fatalf("there are %d incidents, want one:\n%s", len(all), r.story())
@@ -119,13 +111,13 @@ func (r *run) only() (record, bool) {
 }
 
 // until waits until the one incident is so.
-func (r *run) until(what string, is func(record) bool) record {
+func (r *run) until(what string, is func(blackbox.Record) bool) blackbox.Record {
 	r.t.Helper()
-	var last record
-	deadline := time.Now().Add(within)
-	testbed.Await(r.t, 2*within, what, func() bool {
+	var last blackbox.Record
+	deadline := time.Now().Add(blackbox.Within)
+	testbed.Await(r.t, 2*blackbox.Within, what, func() bool {
 		if time.Now().After(deadline) {
-			r.t.Fatalf("waited %s in vain for %s:\n%s", within, what, r.story())
+			r.t.Fatalf("waited %s in vain for %s:\n%s", blackbox.Within, what, r.story())
 		}
 		got, ok := r.only()
 		last = got
@@ -135,28 +127,28 @@ func (r *run) until(what string, is func(record) bool) record {
 }
 
 // closed waits for the end of the one incident.
-func (r *run) closed() record {
+func (r *run) closed() blackbox.Record {
 	r.t.Helper()
-	return r.until("the incident to be closed", func(got record) bool { return got.Summary.Stage == "closed" })
+	return r.until("the incident to be closed", func(got blackbox.Record) bool { return got.Summary.Stage == "closed" })
 }
 
 // left waits for the decision that leaves it alone, sees to it that nothing follows from another look, and ends the incident.
 func (r *run) left() {
 	r.t.Helper()
-	r.until("the decision "+r.want.cause+" "+r.want.verdict, func(got record) bool { return got.decided(r.want.cause, r.want.verdict) })
+	r.until("the decision "+r.want.cause+" "+r.want.verdict, func(got blackbox.Record) bool { return got.Decided(r.want.cause, r.want.verdict) })
 	r.resolve()
 	r.closed()
 }
 
 // story is what happened, for people.
 func (r *run) story() string {
-	all, err := r.product.records()
+	all, err := r.product.Records()
 	if err != nil {
 		return "no records: " + err.Error()
 	}
 	var b strings.Builder
 	for _, got := range all {
-		b.WriteString(got.story())
+		b.WriteString(got.Story())
 	}
 	if r.moves != nil {
 		moves, now, err := r.moves.seen()
@@ -173,7 +165,7 @@ func (r *run) story() string {
 // judge holds the record and the servers against what should have happened.
 func (r *run) judge() {
 	r.t.Helper()
-	all, err := r.product.records()
+	all, err := r.product.Records()
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -185,7 +177,7 @@ func (r *run) judge() {
 	}
 	r.judgeSessions()
 	r.judgePool()
-	if log := r.product.Log(); strings.Contains(log, "panic:") || strings.Contains(log, "DATA RACE") {
+	if r.product.Failed() {
 		r.wrongly("firebreak says of itself that it failed")
 	}
 	r.report()
@@ -194,13 +186,13 @@ func (r *run) judge() {
 // report fails the test where something is wrong, and tells the story of it.
 func (r *run) report() {
 	r.t.Helper()
-	if len(r.v.harms)+len(r.v.wrongs) > 0 {
-		r.t.Errorf("wrong action: %s\nwrong: %s\n%s", strings.Join(r.v.harms, "\n"), strings.Join(r.v.wrongs, "\n"), r.story())
+	if len(r.v.Harms)+len(r.v.Wrongs) > 0 {
+		r.t.Errorf("wrong action: %s\nwrong: %s\n%s", strings.Join(r.v.Harms, "\n"), strings.Join(r.v.Wrongs, "\n"), r.story())
 	}
 }
 
-func (r *run) judgeRecord(got record) {
-	changes := got.changes()
+func (r *run) judgeRecord(got blackbox.Record) {
+	changes := got.Changes()
 	if r.want.repeats {
 		changes = slices.Compact(changes)
 	}
@@ -210,19 +202,19 @@ func (r *run) judgeRecord(got record) {
 	if got.Summary.Outcome != r.want.outcome {
 		r.wrongly("the outcome is %q (%s), want %s", got.Summary.Outcome, got.Summary.Words, r.want.outcome)
 	}
-	if r.want.cause != "" && !got.decided(r.want.cause, r.want.verdict) {
-		r.wrongly("no decision was %s %s: %q", r.want.cause, r.want.verdict, got.decisions())
+	if r.want.cause != "" && !got.Decided(r.want.cause, r.want.verdict) {
+		r.wrongly("no decision was %s %s: %q", r.want.cause, r.want.verdict, got.Decisions())
 	}
 	for _, e := range got.Events {
 		if e.Kind == "applied" || !r.mended.IsZero() && e.At.After(r.mended) {
 			break // from here on the fault is over, or will be
 		}
 		if d := e.Decision; d != nil && d.Verdict != "wait" && d.Cause != r.want.cause {
-			r.wrongly("a decision was %s, want %s: %s", d.line(), r.want.cause, d.Reason)
+			r.wrongly("a decision was %s, want %s: %s", d.Line(), r.want.cause, d.Reason)
 		}
 	}
-	if at, ok := got.first("applied"); ok {
-		r.v.action = at.Sub(r.fired)
+	if at, ok := got.First("applied"); ok {
+		r.v.Action = at.Sub(r.fired)
 	}
 }
 
@@ -230,4 +222,4 @@ func (r *run) judgeRecord(got record) {
 func (r *run) mend() { r.mended = time.Now().UTC() }
 
 // healed notes how long it took until the fault was over.
-func (r *run) healed() { r.v.heal = time.Since(r.fired) }
+func (r *run) healed() { r.v.Heal = time.Since(r.fired) }

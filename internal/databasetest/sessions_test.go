@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 	"github.com/firebreak-sre/firebreak/internal/testbed"
 )
 
@@ -37,7 +38,7 @@ func (s *session) alive() (bool, error) {
 // do runs a statement in the session, and fails the run if that fails.
 func (r *run) do(s *session, sql string) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), within)
+	ctx, cancel := context.WithTimeout(context.Background(), blackbox.Within)
 	defer cancel()
 	if _, err := s.conn.Exec(ctx, sql); err != nil {
 		r.t.Fatalf("%s: %s: %v", s, sql, err)
@@ -53,7 +54,7 @@ func (r *run) open(n *testbed.PostgresNode, role, name string) *session {
 // openAt opens a session at an address behind which is the node: its own, or the pool's.
 func (r *run) openAt(n *testbed.PostgresNode, addr, role, name string) *session {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), within)
+	ctx, cancel := context.WithTimeout(context.Background(), blackbox.Within)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, testbed.PostgresURL(addr, role, testbed.Database)+"&application_name="+name)
 	if err != nil {
@@ -97,7 +98,7 @@ func (r *run) crowd() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() {
-		for pause(ctx, 100*time.Millisecond) {
+		for blackbox.Pause(ctx, 100*time.Millisecond) {
 			if _, err := busy.conn.Exec(ctx, "select count(*) from items"); err != nil {
 				return // that it was ended is found by its pid
 			}
@@ -182,7 +183,7 @@ func kills(n *testbed.PostgresNode, since time.Time) []kill {
 	var all []kill
 	for line := range strings.Lines(n.Log()) {
 		m := said.FindStringSubmatch(strings.TrimSpace(line))
-		if m == nil || m[3] == probeUser || m[3] == actUser {
+		if m == nil || m[3] == blackbox.ProbeUser || m[3] == blackbox.ActUser {
 			continue
 		}
 		at, err := time.Parse("2006-01-02 15:04:05.000", m[1])
@@ -192,16 +193,4 @@ func kills(n *testbed.PostgresNode, since time.Time) []kill {
 		}
 	}
 	return all
-}
-
-// pause is false if the context ended before the time was over.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

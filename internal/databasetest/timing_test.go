@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 	"github.com/firebreak-sre/firebreak/internal/testbed"
 )
 
@@ -22,9 +23,9 @@ func (s *stages) mark(what string, at time.Time, target string) {
 // TestTimes follows two faults from the database over exporter, Prometheus and Alertmanager to the change and to the end, and prints how
 // long each stage takes beside the targets of the runbooks. It fails only where a stage does not come at all: a busy machine is late.
 func TestTimes(t *testing.T) {
-	bin := build(t)
-	l := &lane{root: t, current: t}
-	t.Cleanup(l.end)
+	bin := blackbox.Build(t)
+	l := blackbox.NewLane(t)
+	t.Cleanup(l.End)
 	b := startLab(l, nil)
 	listen := testbed.Addr(t)
 	p := startPipeline(b, "http://"+listen+"/webhook")
@@ -33,7 +34,7 @@ func TestTimes(t *testing.T) {
 		run  func(r *run) stages
 	}{{"snapshot conflict", timesConflict}, {"slow link", timesLink}} {
 		t.Run(c.name, func(t *testing.T) {
-			defer l.enter(t)()
+			defer l.Enter(t)()
 			b.heal()
 			r := timed(t, b, bin, listen, p)
 			s := c.run(r)
@@ -53,7 +54,7 @@ func timesConflict(r *run) stages {
 	r.collide(r.victim())
 	s := stages{fault: time.Now()}
 	r.fired = s.fault
-	r.until("the change", func(got record) bool { return got.has("applied") })
+	r.until("the change", func(got blackbox.Record) bool { return got.Has("applied") })
 	r.await("the standby to have caught up", func() bool { return r.caughtUp(r.victim()) })
 	r.healed()
 	r.t.Cleanup(stop)
@@ -76,22 +77,22 @@ func timesLink(r *run) stages {
 }
 
 // times reads the stages out of the record.
-func (r *run) times(s *stages, got record) {
+func (r *run) times(s *stages, got blackbox.Record) {
 	r.t.Helper()
 	for _, e := range []struct{ kind, what, target string }{
 		{"opened", "the alert is at the webhook", "detected < 10 s (RB-011)"},
 		{"applied", "the change is made", "mitigated < 30 s (RB-011)"},
 		{"verified", "its effect is seen", ""},
 	} {
-		at, ok := got.first(e.kind)
+		at, ok := got.First(e.kind)
 		if !ok {
 			r.wrongly("nothing was %s", e.kind)
 		}
 		s.mark(e.what, at, e.target)
 	}
-	s.mark("the fault is over", r.fired.Add(r.v.heal), "recovered < 5 min (RB-011), RTO < 2 min (RB-009)")
+	s.mark("the fault is over", r.fired.Add(r.v.Heal), "recovered < 5 min (RB-011), RTO < 2 min (RB-009)")
 	for _, e := range []struct{ kind, what string }{{"alert", "the alert has resolved"}, {"closed", "the incident is closed"}} {
-		if at, ok := got.last(e.kind); ok {
+		if at, ok := got.Last(e.kind); ok {
 			s.mark(e.what, at, "")
 		}
 	}

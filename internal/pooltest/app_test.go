@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 	"github.com/firebreak-sre/firebreak/internal/testbed"
 )
 
@@ -177,10 +178,10 @@ func appTooSmall(r *run) {
 	r.looks("size 23")
 	r.await("nobody to wait", func() bool { return r.app.waits() == 0 })
 	r.healed()
-	r.until("the effect", func(got record) bool { return got.has("verified") })
+	r.until("the effect", func(got blackbox.Record) bool { return got.Has("verified") })
 	r.mend()
 	stop()
 	r.looks("size 20")
-	r.until("the end of the change", func(got record) bool { return got.has("reverted") })
+	r.until("the end of the change", func(got blackbox.Record) bool { return got.Has("reverted") })
 	r.over()
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 	"github.com/firebreak-sre/firebreak/internal/testbed"
 )
 
@@ -41,8 +42,8 @@ func pausedApproved(r *run) {
 		shapes: []string{"size 4", "size 4 paused", "size 4"}})
 	l := r.pausedUnder()
 	r.fire("PgBouncerPaused")
-	got := r.until("the asking", func(got record) bool { return got.has("asked") })
-	r.product.approve(got.Summary.ID)
+	got := r.until("the asking", func(got blackbox.Record) bool { return got.Has("asked") })
+	r.product.Approve(got.Summary.ID)
 	r.flows(l)
 	r.healed()
 	r.spent()
@@ -80,7 +81,7 @@ func serverDown(r *run) {
 	})
 	r.fired = time.Now() // nobody is there to be counted
 	r.fire("PgBouncerPoolExhausted")
-	r.until("the decision", func(got record) bool { return got.decided("server_down", "page") })
+	r.until("the decision", func(got blackbox.Record) bool { return got.Decided("server_down", "page") })
 	r.mend()
 	if err := r.Primary.Restart(); err != nil {
 		r.t.Fatal(err)
@@ -144,7 +145,7 @@ func syncGone(r *run) {
 	r.says("commits to wait", "select count(*) >= 4 from pg_stat_activity where wait_event = 'SyncRep'")
 	r.queued(3)
 	r.fire("PgBouncerPoolExhausted")
-	r.until("the decision", func(got record) bool { return got.decided("sync_standby_gone", "page") })
+	r.until("the decision", func(got blackbox.Record) bool { return got.Decided("sync_standby_gone", "page") })
 	r.judgeWaiting()
 	r.mend()
 	r.Standbys[0].Proxy.Heal()

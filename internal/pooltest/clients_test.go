@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 )
 
 // load are clients of the pooler that do the same again and again.
@@ -33,7 +35,7 @@ func (r *run) clients(n int, role, addr string, do job) *load {
 			for ctx.Err() == nil {
 				if err := l.visit(ctx, addr, role, do); err != nil && ctx.Err() == nil {
 					l.refused.Add(1)
-					pause(ctx, 100*time.Millisecond)
+					blackbox.Pause(ctx, 100*time.Millisecond)
 				}
 			}
 		})
@@ -70,7 +72,7 @@ func query(sql string) job {
 		if _, err := conn.Exec(ctx, sql); err != nil {
 			return err
 		}
-		pause(ctx, 50*time.Millisecond)
+		blackbox.Pause(ctx, 50*time.Millisecond)
 		return nil
 	}
 }
@@ -81,7 +83,7 @@ func chat(statements int) job {
 	return func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, "begin")
 		for i := 0; err == nil && i < statements; i++ {
-			if !pause(ctx, 100*time.Millisecond) {
+			if !blackbox.Pause(ctx, 100*time.Millisecond) {
 				return errors.New("sent away")
 			}
 			_, err = conn.Exec(ctx, "select count(*) from items where id < 10")

@@ -4,7 +4,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/firebreak-sre/firebreak/internal/testbed"
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 )
 
 // What follows kills Firebreak by SIGKILL in the middle of a change, or while it stands, starts it again on the same data, and holds that
@@ -15,7 +15,7 @@ import (
 func crashes() []kase {
 	ending, sizing := []string{"wire:before", "wire:after", "before:spent"}, []string{"pgbouncer:send", "wire:after", "undo:before", "undo:after"}
 	resuming := []string{"wire:after"}
-	if long() {
+	if blackbox.Long() {
 		resuming = append(resuming, "after:applied", "before:spent")
 		ending = append(ending, "after:intended", "after:issuing", "after:applied", "after:spent")
 		sizing = append(sizing, "after:issuing", "wire:before", "after:applied", "before:reverted")
@@ -46,8 +46,8 @@ func killedEnding(point string) func(r *run) {
 		r.queued(3)
 		r.aged(r.victims...)
 		r.fire("PgBouncerPoolExhausted")
-		r.dies()
-		r.product.start("")
+		r.product.Dies()
+		r.product.Serve("")
 		r.flows(l)
 		r.healed()
 		r.spent()
@@ -66,22 +66,22 @@ func killedSizing(point string) func(r *run) {
 		late := point == "undo:before" || point == "undo:after" || point == "before:reverted"
 		if late { // it takes it back only when nobody needs it any more
 			r.looks("size 23")
-			r.until("the effect", func(got record) bool { return got.has("verified") })
+			r.until("the effect", func(got blackbox.Record) bool { return got.Has("verified") })
 			r.healed()
 			r.mend()
 			l.stop()
 		}
-		r.dies()
-		r.product.start("")
+		r.product.Dies()
+		r.product.Serve("")
 		if !late {
 			r.looks("size 23")
-			r.until("the effect", func(got record) bool { return got.has("verified") })
+			r.until("the effect", func(got blackbox.Record) bool { return got.Has("verified") })
 			r.healed()
 			r.mend()
 			l.stop()
 		}
 		r.looks("size 20")
-		r.until("the end of the change", func(got record) bool { return got.has("reverted") })
+		r.until("the end of the change", func(got blackbox.Record) bool { return got.Has("reverted") })
 		r.over()
 	}
 }
@@ -94,14 +94,14 @@ func killedResuming(point string) func(r *run) {
 			shapes: []string{"size 4", "size 4 paused", "size 4"}})
 		l := r.pausedUnder()
 		r.fire("PgBouncerPaused")
-		got := r.until("the asking", func(got record) bool { return got.has("asked") })
-		r.product.approve(got.Summary.ID)
-		r.dies()
-		r.product.start("")
+		got := r.until("the asking", func(got blackbox.Record) bool { return got.Has("asked") })
+		r.product.Approve(got.Summary.ID)
+		r.product.Dies()
+		r.product.Serve("")
 		// A yes is for one attempt: when it is proved that nothing was sent, it is asked for again.
-		got = r.until("an end of the doubt", func(got record) bool { return got.has("applied") || got.count("asked") > 1 })
-		if !got.has("applied") {
-			r.product.approve(got.Summary.ID)
+		got = r.until("an end of the doubt", func(got blackbox.Record) bool { return got.Has("applied") || got.Count("asked") > 1 })
+		if !got.Has("applied") {
+			r.product.Approve(got.Summary.ID)
 		}
 		r.flows(l)
 		r.healed()
@@ -117,9 +117,9 @@ func killedStanding(r *run) {
 	l := r.stands()
 	r.product.Kill9()
 	l.stop()
-	r.product.start("")
+	r.product.Serve("")
 	r.looks("size 20")
-	r.until("the end of the change", func(got record) bool { return got.has("reverted") })
+	r.until("the end of the change", func(got blackbox.Record) bool { return got.Has("reverted") })
 	r.over()
 }
 
@@ -131,10 +131,10 @@ func killedForLong(r *run) {
 	r.product.Kill9()
 	over := time.Now().Add(r.settings.limit)
 	r.await("its time to be over", func() bool { return time.Now().After(over) })
-	r.product.start("")
+	r.product.Serve("")
 	r.looks("size 20")
 	l.stop()
-	r.until("the end of the change", func(got record) bool { return got.has("reverted") })
+	r.until("the end of the change", func(got blackbox.Record) bool { return got.Has("reverted") })
 	r.over()
 }
 
@@ -142,20 +142,7 @@ func killedForLong(r *run) {
 func (r *run) again(point string) {
 	r.t.Helper()
 	r.product.Stop()
-	r.product.start(point)
-}
-
-// dies waits until Firebreak has died at its crash point.
-func (r *run) dies() {
-	r.t.Helper()
-	testbed.Await(r.t, within, "firebreak to die at its crash point", func() bool {
-		select {
-		case <-r.product.Ended():
-			return true
-		default:
-			return false
-		}
-	})
+	r.product.Serve(point)
 }
 
 // hangs waits until Firebreak hangs where it was told to.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 	"github.com/firebreak-sre/firebreak/internal/testbed"
 )
 
@@ -32,7 +33,7 @@ func deadman(t *testing.T, bin string) {
 	}
 	await := func(shape string) {
 		t.Helper()
-		testbed.Await(t, within, "the database to be "+shape, func() bool { return is(shape) })
+		testbed.Await(t, blackbox.Within, "the database to be "+shape, func() bool { return is(shape) })
 	}
 	g := startGuard(t, bin, p)
 	g.pauses("a1", 1000)
@@ -84,7 +85,7 @@ func (g *guard) again() {
 // awake waits until it answers, which it does when it has resumed what was armed.
 func (g *guard) awake() {
 	g.t.Helper()
-	testbed.Await(g.t, within, "the dead-man to answer", func() bool {
+	testbed.Await(g.t, blackbox.Within, "the dead-man to answer", func() bool {
 		got, err := g.ask(map[string]any{"do": "state"})
 		return err == nil && got.OK
 	})
@@ -113,12 +114,12 @@ func (g *guard) asks(request map[string]any) {
 }
 
 func (g *guard) ask(request map[string]any) (got reply, err error) {
-	conn, err := net.DialTimeout("unix", g.socket, within)
+	conn, err := net.DialTimeout("unix", g.socket, blackbox.Within)
 	if err != nil {
 		return reply{}, err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(within)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(blackbox.Within)); err != nil {
 		return reply{}, err
 	}
 	if err := json.NewEncoder(conn).Encode(request); err != nil { // it ends the line

@@ -1,6 +1,10 @@
 package pooltest
 
-import "time"
+import (
+	"time"
+
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
+)
 
 // growing is a pool that may grow from 20 to 23. What is a moment's wait for people is long here, since only three more wait than the pool
 // takes.
@@ -41,12 +45,12 @@ func (r *run) grows(large, small string) {
 	l := r.crowded()
 	r.fire("PgBouncerPoolExhausted")
 	r.looks(large)
-	r.until("the effect", func(got record) bool { return got.has("verified") })
+	r.until("the effect", func(got blackbox.Record) bool { return got.Has("verified") })
 	r.flows(l)
 	r.healed()
 	r.mend()
 	l.stop()
 	r.looks(small)
-	r.until("the end of the change", func(got record) bool { return got.has("reverted") })
+	r.until("the end of the change", func(got blackbox.Record) bool { return got.Has("reverted") })
 	r.over()
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 	"github.com/firebreak-sre/firebreak/internal/testbed"
 )
 
@@ -29,7 +30,7 @@ const (
 
 // span is how long the load is measured before the leak and after it, and how long nobody does anything about it while Firebreak observes.
 func span() (around, unhelped time.Duration) {
-	if long() {
+	if blackbox.Long() {
 		return 15 * time.Second, 60 * time.Second
 	}
 	return 3 * time.Second, 8 * time.Second
@@ -107,7 +108,7 @@ func (r *run) busy() *meter {
 		if ctx.Err() == nil {
 			m.add(request{at: time.Now(), took: time.Since(began), wrong: err != nil})
 		}
-		pause(ctx, loadEvery-min(loadEvery, time.Since(began)))
+		blackbox.Pause(ctx, loadEvery-min(loadEvery, time.Since(began)))
 		return err
 	}
 	l := r.clients(loadClients, listed, r.pooler.Addr, ask)
@@ -127,17 +128,17 @@ func (r *run) leaks() []*session {
 
 // underLoad measures a leak, with Firebreak acting and, in a long run, without.
 func underLoad(t *testing.T, bin string) {
-	l := &lane{root: t, current: t}
-	t.Cleanup(l.end)
+	l := blackbox.NewLane(t)
+	t.Cleanup(l.End)
 	b := startLab(l)
 	var rows strings.Builder
 	modes := []string{"auto"}
-	if long() {
+	if blackbox.Long() {
 		modes = append(modes, "observe")
 	}
 	for _, mode := range modes {
 		t.Run(mode, func(t *testing.T) {
-			defer l.enter(t)()
+			defer l.Enter(t)()
 			b.heal()
 			rows.WriteString(measured(t, b, bin, mode))
 		})
@@ -152,7 +153,7 @@ func measured(t *testing.T, b *lab, bin, mode string) string {
 	s.mode, s.poolSize, s.pooler = mode, loadPool, map[string]string{"max_client_conn": "400"}
 	s.leakAge, s.maxWait, s.sampleEvery = 2*time.Second, time.Second, time.Second
 	s.listen = testbed.Addr(t)
-	r := newRun(t, b, bin, s, &verdict{})
+	r := newRun(t, b, bin, s, &blackbox.Verdict{})
 	e := startExporter(t, r.pooler)
 	am := testbed.Alertmanager(t, testbed.AlertmanagerConfig{WebhookURL: "http://" + s.listen + "/webhook", GroupWait: time.Second,
 		GroupInterval: time.Second, GroupBy: []string{"alertname", "cluster", "node"}})
@@ -174,7 +175,7 @@ func measured(t *testing.T, b *lab, bin, mode string) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "| %s | seconds | requests/s | p99 in ms | refused |\n|---|---|---|---|---|\n%s", mode, m.row("before", began, fault))
 	if mode == "observe" {
-		r.until("what would be done", func(got record) bool { return got.decided("leak", "act") })
+		r.until("what would be done", func(got blackbox.Record) bool { return got.Decided("leak", "act") })
 		r.await("some time to pass", func() bool { return time.Since(fault) > unhelped })
 		r.endAll(leaked) // as a person does
 	}
@@ -189,8 +190,8 @@ func measured(t *testing.T, b *lab, bin, mode string) string {
 		r.harm("%d sessions were ended, and a person ended %d", len(all), len(leaked))
 	}
 	r.judgeShapes()
-	if len(r.v.harms)+len(r.v.wrongs) > 0 {
-		t.Errorf("wrong action: %q, wrong: %q\n%s", r.v.harms, r.v.wrongs, r.story())
+	if len(r.v.Harms)+len(r.v.Wrongs) > 0 {
+		t.Errorf("wrong action: %q, wrong: %q\n%s", r.v.Harms, r.v.Wrongs, r.story())
 	}
 	return text.String()
 }
@@ -230,19 +231,19 @@ func (r *run) judgeEnded(leaked []*session) {
 func (r *run) stages(fault, recovered time.Time) string {
 	r.t.Helper()
 	// What leaked and was not ended yet may be a second incident by now: the first is the one that set the clients free.
-	all, err := r.product.records()
+	all, err := r.product.Records()
 	if err != nil || len(all) == 0 {
 		r.t.Fatalf("read the record: %d incidents, %v", len(all), err)
 	}
 	got := all[0]
 	var b strings.Builder
 	b.WriteString("\n| acting | seconds | target (RB-011) |\n|---|---|---|\n")
-	alerted, _ := got.first("opened")
+	alerted, _ := got.First("opened")
 	for _, e := range []struct{ kind, what, target string }{
 		{"opened", "from the fault to the alert", "detected < 10 s"},
 		{"applied", "from the fault to the first change", "mitigated < 30 s"},
 	} {
-		at, ok := got.first(e.kind)
+		at, ok := got.First(e.kind)
 		if !ok {
 			r.wrongly("nothing was %s", e.kind)
 		}

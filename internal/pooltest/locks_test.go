@@ -3,6 +3,8 @@ package pooltest
 import (
 	"fmt"
 	"time"
+
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 )
 
 // update is what blocks, and what is blocked.
@@ -62,7 +64,7 @@ func convoyActive(r *run) {
 			if (err != nil) != (one == stopped) {
 				r.wrongly("a statement of the chain ended with: %v", err)
 			}
-		case <-time.After(within):
+		case <-time.After(blackbox.Within):
 			r.t.Fatalf("a statement of the chain does not end:\n%s", r.story())
 		}
 	}
@@ -86,7 +88,7 @@ func prepared(r *run) {
 	r.waitFor(6)
 	r.queued(3)
 	r.fire("PostgreSQLPreparedTransactionOld")
-	r.until("the decision", func(got record) bool { return got.decided("prepared_transaction", "page") })
+	r.until("the decision", func(got blackbox.Record) bool { return got.Decided("prepared_transaction", "page") })
 	if r.Primary.Value(r.t, "select count(*) from pg_prepared_xacts") != "1" {
 		r.harm("the prepared transaction was decided about")
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 )
 
 // lanes is how many clusters there are at once: two servers and a pooler each, on two cores.
@@ -22,7 +24,7 @@ type kase struct {
 	run   func(r *run)
 	// tune changes the pooler and the policy.
 	tune func(s *settings)
-	v    verdict
+	v    blackbox.Verdict
 	ran  bool
 }
 
@@ -38,7 +40,7 @@ const (
 // at most, and takes back what it made larger. All runs share the clusters, as many as there are lanes. Then a leak meets a system under
 // load, and the dead-man is killed.
 func TestPools(t *testing.T) {
-	bin := build(t)
+	bin := blackbox.Build(t)
 	matrix(t, bin, map[string][]kase{tableCauses: causes(), tableAlone: negatives(), tableCrashes: crashes()})
 	t.Run("deadman", func(t *testing.T) { deadman(t, bin) })
 	t.Run("load", func(t *testing.T) { underLoad(t, bin) })
@@ -62,7 +64,7 @@ func matrix(t *testing.T, bin string, tables map[string][]kase) {
 	close(next)
 	workers.Wait()
 	for _, name := range slices.Sorted(maps.Keys(tables)) {
-		if text := table(name, cases); text != "" {
+		if text := blackbox.Table(results(name, cases)); text != "" {
 			t.Logf("%s\n%s", name, text)
 		}
 	}
@@ -71,7 +73,7 @@ func matrix(t *testing.T, bin string, tables map[string][]kase) {
 // plan lists all runs of a table.
 func plan(table string, rows []kase) []*kase {
 	n := 1
-	if long() {
+	if blackbox.Long() {
 		n = longRuns
 	}
 	var all []*kase
@@ -87,11 +89,11 @@ func plan(table string, rows []kase) []*kase {
 
 // work makes runs one after the other, on one cluster for as long as that is whole.
 func work(root *testing.T, bin string, next <-chan *kase) {
-	var l *lane
+	var l *blackbox.Lane
 	var b *lab
 	end := func() {
 		if l != nil {
-			l.end()
+			l.End()
 		}
 		l, b = nil, nil
 	}
@@ -100,11 +102,11 @@ func work(root *testing.T, bin string, next <-chan *kase) {
 		// Run may be called from several goroutines. t.Parallel would allow only as many as there are cores.
 		whole := root.Run(c.name, func(t *testing.T) {
 			c.ran = true
-			defer func() { c.v.failed = t.Failed() }()
+			defer func() { c.v.Failed = t.Failed() }()
 			if l == nil {
-				l = &lane{root: root}
+				l = blackbox.NewLane(root)
 			}
-			defer l.enter(t)()
+			defer l.Enter(t)()
 			if b == nil {
 				b = startLab(l)
 			} else {
@@ -122,4 +124,15 @@ func work(root *testing.T, bin string, next <-chan *kase) {
 			end()
 		}
 	}
+}
+
+// results are what the runs of one table came to that were made: go test -run leaves others out.
+func results(table string, cases []*kase) []blackbox.Result {
+	var all []blackbox.Result
+	for _, c := range cases {
+		if c.ran && c.table == table {
+			all = append(all, blackbox.Result{Cause: c.cause, Verdict: c.v})
+		}
+	}
+	return all
 }

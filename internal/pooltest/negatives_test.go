@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 	"github.com/firebreak-sre/firebreak/internal/testbed"
 )
 
@@ -53,8 +54,8 @@ func healthy(name string) func(r *run) {
 func foreign(r *run) {
 	r.watch(expected{cause: "healthy", verdict: "false_positive", outcome: "false_positive"})
 	a := about("PgBouncerPoolExhausted")
-	a.labels["cluster"] = "billing"
-	r.product.post(a)
+	a.Labels["cluster"] = "billing"
+	r.product.Post(a)
 	r.fire("PgBouncerPoolExhausted")
 	r.left()
 }
@@ -92,7 +93,7 @@ func resumedByPerson(r *run) {
 	r.watch(expected{cause: "paused", verdict: "act", outcome: "withdrawn", shapes: []string{"size 4", "size 4 paused", "size 4"}})
 	l := r.pausedUnder()
 	r.fire("PgBouncerPaused")
-	r.until("the asking", func(got record) bool { return got.has("asked") })
+	r.until("the asking", func(got blackbox.Record) bool { return got.Has("asked") })
 	r.mend()
 	r.tells("RESUME " + testbed.Database)
 	r.flows(l)
@@ -126,7 +127,7 @@ func (r *run) stands() *load {
 	l := r.crowded()
 	r.fire("PgBouncerPoolExhausted")
 	r.looks("size 23")
-	r.until("the effect", func(got record) bool { return got.has("verified") })
+	r.until("the effect", func(got blackbox.Record) bool { return got.Has("verified") })
 	r.mend()
 	return l
 }
@@ -134,7 +135,7 @@ func (r *run) stands() *load {
 // foreigned waits until it is seen that the change is not ours any more, and ends the incident.
 func (r *run) foreigned() {
 	r.t.Helper()
-	r.until("that it is not ours to be seen", func(got record) bool { return got.has("not_ours") })
+	r.until("that it is not ours to be seen", func(got blackbox.Record) bool { return got.Has("not_ours") })
 	r.over()
 }
 
@@ -142,7 +143,7 @@ func (r *run) foreigned() {
 func setBefore(r *run) {
 	r.product.Stop()
 	hung := filepath.Join(r.t.TempDir(), "hung")
-	r.product.start("wire:before", "FIREBREAK_FAILPOINT_STOP="+hung)
+	r.product.ServeAs(blackbox.Launch{Point: "wire:before", Env: []string{"FIREBREAK_FAILPOINT_STOP=" + hung}})
 	r.watch(expected{cause: "pool_too_small", verdict: "act", outcome: "not_applied", changes: []string{"grow_pool bouncer1"},
 		shapes: []string{"size 20", "size 30"}, closes: true})
 	r.crowded()
@@ -151,7 +152,7 @@ func setBefore(r *run) {
 	r.mend()
 	r.tells("SET default_pool_size = 30")
 	r.product.Signal(syscall.SIGCONT)
-	r.until("the refusal", func(got record) bool { return got.has("not_applied") })
+	r.until("the refusal", func(got blackbox.Record) bool { return got.Has("not_applied") })
 	r.over()
 }
 
@@ -205,7 +206,7 @@ func looksOnly(r *run) {
 	r.watch(expected{cause: "pool_too_small", verdict: "act", outcome: "not_applied", changes: []string{"grow_pool bouncer1"}})
 	r.crowded()
 	r.fire("PgBouncerPoolExhausted")
-	r.until("the refusal", func(got record) bool { return got.has("not_applied") })
+	r.until("the refusal", func(got blackbox.Record) bool { return got.Has("not_applied") })
 	r.over()
 }
 

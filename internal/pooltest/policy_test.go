@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 	"github.com/firebreak-sre/firebreak/internal/testbed"
 )
 
@@ -44,9 +45,6 @@ func usual() settings {
 		maxWait: 300 * time.Millisecond, leakAge: 5 * time.Minute, sampleEvery: 500 * time.Millisecond, verifyWithin: 20 * time.Second,
 		holdFor: 1500 * time.Millisecond, limit: time.Minute}
 }
-
-// operatorToken is presented by the operator, who is alice.
-const operatorToken = "token-of-alice-in-this-test"
 
 // policyText is an ordinary policy with short times, and limits so wide that no run is in the way of another.
 const policyText = `
@@ -114,7 +112,7 @@ func (b *lab) writePolicy(dir, listen string, pooler *testbed.PgBouncer, s setti
 	if s.app != "" {
 		apps = fmt.Sprintf(appText, s.app)
 	}
-	text := fmt.Sprintf(policyText, listen, operatorToken, filepath.Join(dir, "data"), managers, probeUser, probePassword, actUser, actPassword,
+	text := fmt.Sprintf(policyText, listen, blackbox.OperatorToken, filepath.Join(dir, "data"), managers, blackbox.ProbeUser, blackbox.ProbePassword, blackbox.ActUser, blackbox.ActPassword,
 		nodes.String(), poolers, s.maxWait, s.leakAge, s.sampleEvery, s.verifyWithin, s.holdFor,
 		strings.Join(s.allow, ", "), strings.Join(s.roles, ", "), s.limit, apps, s.mode)
 	file := filepath.Join(dir, "policy.yaml")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 	"github.com/firebreak-sre/firebreak/internal/testbed"
 )
 
@@ -50,7 +51,7 @@ type console struct{ conn *pgconn.PgConn }
 // look opens a console as the user who may only look. Dialling costs more than a look, so one session does for many.
 func look(t *testing.T, p *testbed.PgBouncer) *console {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), within)
+	ctx, cancel := context.WithTimeout(context.Background(), blackbox.Within)
 	defer cancel()
 	conn, err := pgconn.Connect(ctx, p.StatsURL())
 	if err != nil {
@@ -147,7 +148,7 @@ func watchShape(t *testing.T, now func() (string, error)) *shapes {
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() {
-		for pause(ctx, 50*time.Millisecond) {
+		for blackbox.Pause(ctx, 50*time.Millisecond) {
 			w.look(now)
 		}
 	})
@@ -179,16 +180,4 @@ func (w *shapes) seen() ([]string, error) {
 func (w *shapes) is(shape string) bool {
 	all, _ := w.seen()
 	return len(all) > 0 && all[len(all)-1] == shape
-}
-
-// pause is false if the context ended before the time was over.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

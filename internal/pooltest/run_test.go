@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 	"github.com/firebreak-sre/firebreak/internal/testbed"
 )
 
@@ -28,15 +29,6 @@ type expected struct {
 	crashes bool
 }
 
-// verdict is what a run came to.
-type verdict struct {
-	failed bool
-	harms  []string // something was changed that should not have been
-	wrongs []string // anything else that is wrong
-	action time.Duration
-	heal   time.Duration
-}
-
 // run is one fault, from before it to after it.
 type run struct {
 	*lab
@@ -45,10 +37,10 @@ type run struct {
 	pooler   *testbed.PgBouncer
 	console  *console
 	app      *appPool // in the place of a pooler
-	product  *product
+	product  *blackbox.Product
 	shapes   *shapes
 	want     expected
-	v        *verdict
+	v        *blackbox.Verdict
 
 	sessions  []*session // all whose lives are watched
 	victims   []*session // those that Firebreak has to end
@@ -56,12 +48,12 @@ type run struct {
 	gone      []*session // those that end by the fault itself
 	begun     time.Time
 	fired     time.Time
-	mended    time.Time // when the run itself ended the fault; zero while it has not
-	alerts    []alert   // all that were told, the resolved ones too
+	mended    time.Time        // when the run itself ended the fault; zero while it has not
+	alerts    []blackbox.Alert // all that were told, the resolved ones too
 }
 
 // newRun starts a pooler and a Firebreak beside a healthy lab.
-func newRun(t *testing.T, b *lab, bin string, s settings, v *verdict) *run {
+func newRun(t *testing.T, b *lab, bin string, s settings, v *blackbox.Verdict) *run {
 	t.Helper()
 	r := &run{lab: b, t: t, v: v, settings: s}
 	if s.noPooler {
@@ -72,16 +64,16 @@ func newRun(t *testing.T, b *lab, bin string, s settings, v *verdict) *run {
 		r.console = look(t, r.pooler)
 	}
 	r.product = b.prepare(t, bin, r.pooler, r.settings)
-	r.product.start("")
+	r.product.Serve("")
 	return r
 }
 
 func (r *run) wrongly(format string, args ...any) {
-	r.v.wrongs = append(r.v.wrongs, fmt.Sprintf(format, args...))
+	r.v.Wrongs = append(r.v.Wrongs, fmt.Sprintf(format, args...))
 }
 
 func (r *run) harm(format string, args ...any) {
-	r.v.harms = append(r.v.harms, fmt.Sprintf(format, args...))
+	r.v.Harms = append(r.v.Harms, fmt.Sprintf(format, args...))
 }
 
 // watch begins to hold the servers against what should happen: from here on the log counts, and the pooler is watched.
@@ -106,25 +98,25 @@ func (r *run) fire(name string) {
 	}
 	a := about(name)
 	r.alerts = append(r.alerts, a)
-	r.product.post(a)
+	r.product.Post(a)
 }
 
 // resolve tells that everything that fires has resolved.
 func (r *run) resolve() {
 	r.t.Helper()
 	for i := range r.alerts {
-		if r.alerts[i].ends.IsZero() {
-			r.alerts[i].ends = time.Now().UTC()
-			r.product.post(r.alerts[i])
+		if r.alerts[i].Ends.IsZero() {
+			r.alerts[i].Ends = time.Now().UTC()
+			r.product.Post(r.alerts[i])
 		}
 	}
 }
 
 // only is the one incident that there is; false while there is none.
-func (r *run) only() (record, bool) {
-	all, err := r.product.records()
+func (r *run) only() (blackbox.Record, bool) {
+	all, err := r.product.Records()
 	if err != nil || len(all) == 0 {
-		return record{}, false
+		return blackbox.Record{}, false
 	}
 	if len(all) > 1 {
 		r.t.Fatalf("there are %d incidents, want one:\n%s", len(all), r.story())
@@ -133,9 +125,9 @@ func (r *run) only() (record, bool) {
 }
 
 // until waits until the one incident is so.
-func (r *run) until(what string, is func(record) bool) record {
+func (r *run) until(what string, is func(blackbox.Record) bool) blackbox.Record {
 	r.t.Helper()
-	var last record
+	var last blackbox.Record
 	r.await(what, func() bool {
 		got, ok := r.only()
 		last = got
@@ -147,31 +139,31 @@ func (r *run) until(what string, is func(record) bool) record {
 // await waits for something, and tells the story if it does not come.
 func (r *run) await(what string, cond func() bool) {
 	r.t.Helper()
-	deadline := time.Now().Add(within)
-	testbed.Await(r.t, 2*within, what, seldom(func() bool {
+	deadline := time.Now().Add(blackbox.Within)
+	testbed.Await(r.t, 2*blackbox.Within, what, seldom(func() bool {
 		if time.Now().After(deadline) {
-			r.t.Fatalf("waited %s in vain for %s:\n%s", within, what, r.story())
+			r.t.Fatalf("waited %s in vain for %s:\n%s", blackbox.Within, what, r.story())
 		}
 		return cond()
 	}))
 }
 
 // applied waits for the change.
-func (r *run) applied() record {
+func (r *run) applied() blackbox.Record {
 	r.t.Helper()
-	return r.until("the change", func(got record) bool { return got.has("applied") })
+	return r.until("the change", func(got blackbox.Record) bool { return got.Has("applied") })
 }
 
 // spent waits until a change that happens once was judged for what it did.
 func (r *run) spent() {
 	r.t.Helper()
-	r.until("the judgement", func(got record) bool { return got.has("verified") && got.has("spent") })
+	r.until("the judgement", func(got blackbox.Record) bool { return got.Has("verified") && got.Has("spent") })
 }
 
 // closed waits for the end of the one incident.
-func (r *run) closed() record {
+func (r *run) closed() blackbox.Record {
 	r.t.Helper()
-	return r.until("the incident to be closed", func(got record) bool { return got.Summary.Stage == "closed" })
+	return r.until("the incident to be closed", func(got blackbox.Record) bool { return got.Summary.Stage == "closed" })
 }
 
 // over ends the alerts, and waits for the end of the incident.
@@ -184,7 +176,7 @@ func (r *run) over() {
 // left waits for the decision that leaves it alone, and ends the incident.
 func (r *run) left() {
 	r.t.Helper()
-	r.until("the decision "+r.want.cause+" "+r.want.verdict, func(got record) bool { return got.decided(r.want.cause, r.want.verdict) })
+	r.until("the decision "+r.want.cause+" "+r.want.verdict, func(got blackbox.Record) bool { return got.Decided(r.want.cause, r.want.verdict) })
 	r.over()
 }
 
@@ -192,17 +184,17 @@ func (r *run) left() {
 func (r *run) mend() { r.mended = time.Now().UTC() }
 
 // healed notes how long it took until the fault was over.
-func (r *run) healed() { r.v.heal = time.Since(r.fired) }
+func (r *run) healed() { r.v.Heal = time.Since(r.fired) }
 
 // story is what happened, for people.
 func (r *run) story() string {
-	all, err := r.product.records()
+	all, err := r.product.Records()
 	if err != nil {
 		return "no records: " + err.Error()
 	}
 	var b strings.Builder
 	for _, got := range all {
-		b.WriteString(got.story())
+		b.WriteString(got.Story())
 	}
 	if r.shapes != nil {
 		shapes, err := r.shapes.seen()
@@ -217,7 +209,7 @@ func (r *run) story() string {
 // judge holds the record and the servers against what should have happened.
 func (r *run) judge() {
 	r.t.Helper()
-	all, err := r.product.records()
+	all, err := r.product.Records()
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -229,16 +221,16 @@ func (r *run) judge() {
 	}
 	r.judgeSessions()
 	r.judgeShapes()
-	if log := r.product.Log(); strings.Contains(log, "panic:") || strings.Contains(log, "DATA RACE") {
+	if r.product.Failed() {
 		r.wrongly("firebreak says of itself that it failed")
 	}
-	if len(r.v.harms)+len(r.v.wrongs) > 0 {
-		r.t.Errorf("wrong action: %s\nwrong: %s\n%s", strings.Join(r.v.harms, "\n"), strings.Join(r.v.wrongs, "\n"), r.story())
+	if len(r.v.Harms)+len(r.v.Wrongs) > 0 {
+		r.t.Errorf("wrong action: %s\nwrong: %s\n%s", strings.Join(r.v.Harms, "\n"), strings.Join(r.v.Wrongs, "\n"), r.story())
 	}
 }
 
-func (r *run) judgeRecord(got record) {
-	changes := got.changes()
+func (r *run) judgeRecord(got blackbox.Record) {
+	changes := got.Changes()
 	if r.want.repeats {
 		changes = slices.Compact(changes)
 	}
@@ -248,19 +240,19 @@ func (r *run) judgeRecord(got record) {
 	if got.Summary.Outcome != r.want.outcome {
 		r.wrongly("the outcome is %q (%s), want %s", got.Summary.Outcome, got.Summary.Words, r.want.outcome)
 	}
-	if r.want.cause != "" && !got.decided(r.want.cause, r.want.verdict) {
-		r.wrongly("no decision was %s %s: %q", r.want.cause, r.want.verdict, got.decisions())
+	if r.want.cause != "" && !got.Decided(r.want.cause, r.want.verdict) {
+		r.wrongly("no decision was %s %s: %q", r.want.cause, r.want.verdict, got.Decisions())
 	}
 	for _, e := range got.Events {
 		if e.Kind == "applied" || !r.mended.IsZero() && e.At.After(r.mended) {
 			break // from here on the fault is over, or will be
 		}
 		if d := e.Decision; d != nil && d.Verdict != "wait" && d.Cause != r.want.cause {
-			r.wrongly("a decision was %s, want %s: %s", d.line(), r.want.cause, d.Reason)
+			r.wrongly("a decision was %s, want %s: %s", d.Line(), r.want.cause, d.Reason)
 		}
 	}
-	if at, ok := got.first("applied"); ok {
-		r.v.action = at.Sub(r.fired)
+	if at, ok := got.First("applied"); ok {
+		r.v.Action = at.Sub(r.fired)
 	}
 }
 

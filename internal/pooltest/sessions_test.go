@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/firebreak-sre/firebreak/internal/blackbox"
 	"github.com/firebreak-sre/firebreak/internal/testbed"
 )
 
@@ -33,7 +34,7 @@ func (r *run) alive(s *session) (bool, error) {
 // do runs statements in the session, and fails the run if they fail.
 func (r *run) do(s *session, sql string) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), within)
+	ctx, cancel := context.WithTimeout(context.Background(), blackbox.Within)
 	defer cancel()
 	if _, err := s.conn.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol); err != nil {
 		r.t.Fatalf("%s: %s: %v", s, sql, err)
@@ -53,7 +54,7 @@ func (r *run) begin(s *session, sql string) <-chan error {
 // connect opens a connection to an address, which is closed when the run ends.
 func (r *run) connect(addr, role, name string) *pgx.Conn {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), within)
+	ctx, cancel := context.WithTimeout(context.Background(), blackbox.Within)
 	defer cancel()
 	conn, err := dial(ctx, addr, role, name)
 	if err != nil {
@@ -104,7 +105,7 @@ func (r *run) in(role, name, sql string) *session {
 
 func (r *run) identify(s *session) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), within)
+	ctx, cancel := context.WithTimeout(context.Background(), blackbox.Within)
 	defer cancel()
 	if err := s.conn.QueryRow(ctx, identity).Scan(&s.pid, &s.start); err != nil {
 		r.t.Fatalf("read who %s is: %v", s, err)
@@ -216,7 +217,7 @@ func kills(n *testbed.PostgresNode, since time.Time) []kill {
 	var all []kill
 	for line := range strings.Lines(n.Log()) {
 		m := said.FindStringSubmatch(strings.TrimSpace(line))
-		if m == nil || m[3] == probeUser || m[3] == actUser {
+		if m == nil || m[3] == blackbox.ProbeUser || m[3] == blackbox.ActUser {
 			continue
 		}
 		at, err := time.Parse("2006-01-02 15:04:05.000", m[1])

@@ -1,4 +1,4 @@
-package pooltest
+package blackbox
 
 import (
 	"fmt"
@@ -8,6 +8,21 @@ import (
 	"time"
 )
 
+// Verdict is what a run came to.
+type Verdict struct {
+	Failed bool
+	Harms  []string // something was changed that should not have been
+	Wrongs []string // anything else that is wrong
+	Action time.Duration
+	Heal   time.Duration
+}
+
+// Result is a run that was made, by its cause.
+type Result struct {
+	Cause string
+	Verdict
+}
+
 // row sums up the runs of one cause.
 type row struct {
 	cause               string
@@ -15,22 +30,19 @@ type row struct {
 	action, heal        []time.Duration
 }
 
-// table is what all runs of one table came to, "" if none was made. A run that was broken off is not right. With no failure in n runs the
-// true rate is below 3/n with 95 % confidence.
-func table(name string, cases []*kase) string {
+// Table is what all runs came to, "" if none was made. A run that was broken off is not right. With no failure in n runs the true rate is
+// below 3/n with 95 % confidence.
+func Table(results []Result) string {
 	var rows []*row
 	all := &row{cause: "all"}
-	for _, c := range cases {
-		if !c.ran || c.table != name {
-			continue // go test -run leaves it out
-		}
-		i := slices.IndexFunc(rows, func(r *row) bool { return r.cause == c.cause })
+	for _, c := range results {
+		i := slices.IndexFunc(rows, func(r *row) bool { return r.cause == c.Cause })
 		if i < 0 {
 			i = len(rows)
-			rows = append(rows, &row{cause: c.cause})
+			rows = append(rows, &row{cause: c.Cause})
 		}
-		rows[i].add(c.v)
-		all.add(c.v)
+		rows[i].add(c.Verdict)
+		all.add(c.Verdict)
 	}
 	if all.runs == 0 {
 		return ""
@@ -47,19 +59,19 @@ func table(name string, cases []*kase) string {
 	return b.String()
 }
 
-func (r *row) add(v verdict) {
+func (r *row) add(v Verdict) {
 	r.runs++
-	if !v.failed {
+	if !v.Failed {
 		r.right++
 	}
-	if len(v.harms) > 0 {
+	if len(v.Harms) > 0 {
 		r.harmed++
 	}
-	if v.action > 0 {
-		r.action = append(r.action, v.action)
+	if v.Action > 0 {
+		r.action = append(r.action, v.Action)
 	}
-	if v.heal > 0 {
-		r.heal = append(r.heal, v.heal)
+	if v.Heal > 0 {
+		r.heal = append(r.heal, v.Heal)
 	}
 }
 
