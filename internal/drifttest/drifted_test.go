@@ -206,20 +206,23 @@ func (r *run) late(by time.Duration) {
 }
 
 // redisDelayed: all that comes through the link of the replica is late, all the time. Redis says of such a replica that it heard from its primary
-// just now, so that how late it is mostly goes unseen; that it cannot be compared does not. A person is called for the one or the other.
+// just now, so that how late it is cannot be known. Nor can it be compared. A person is called for the one or the other.
 func redisDelayed(r *run) {
-	r.watch(untouched("not_measured"))
-	r.want.also = []string{"slow_sync"}
+	r.watch(untouched("lag_unknown"))
+	r.want.also = []string{"slow_sync", "not_measured"}
 	r.t.Cleanup(r.replica().Proxy.Heal)
 	r.replica().Proxy.Delay(3*usual().lag, testbed.FromTarget)
 	r.late(4 * usual().lag)
 	r.fire("SessionReplicationLag")
-	got := r.until("a page", func(got blackbox.Record) bool {
-		return got.Decided("not_measured", "page") || got.Decided("slow_sync", "page")
+	r.until("a page", func(got blackbox.Record) bool {
+		for _, cause := range append([]string{"lag_unknown"}, r.want.also...) {
+			if got.Decided(cause, "page") {
+				r.want.cause = cause
+				return true
+			}
+		}
+		return false
 	})
-	if !got.Decided("not_measured", "page") {
-		r.want.cause = "slow_sync"
-	}
 	r.left()
 }
 

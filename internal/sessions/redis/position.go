@@ -104,7 +104,26 @@ func (s *Store) Replication(ctx context.Context) (sessions.Replication, error) {
 	for n, r := range s.config.Replicas {
 		result.Replicas = append(result.Replicas, replica(r, infos[n], primary, cut, at))
 	}
+	for n, r := range s.config.Replicas {
+		if found := &result.Replicas[n]; found.Known && found.LagUnits > 0 {
+			asked.Go(func() { s.catchUp(ctx, s.replicas[r.Name], cut, found) })
+		}
+	}
+	asked.Wait()
 	return result, nil
+}
+
+// catchUp waits for a replica that is behind. When it was last heard from says how old what it lacks is only if its link is silent: a stream
+// that comes late, and all the time, looks fresh. One that does not arrive in time, and is heard from, is behind by nobody knows how much.
+func (s *Store) catchUp(ctx context.Context, c *goredis.Client, cut sessions.Cut, found *sessions.Replica) {
+	began := time.Now()
+	_, err := reach(ctx, c, cut, s.config.Wait)
+	switch took := time.Since(began).Seconds(); {
+	case err == nil:
+		found.LagSeconds = max(found.LagSeconds, took)
+	case found.LagSeconds <= s.config.Wait.Seconds()+1:
+		found.Known = false
+	}
 }
 
 func replica(r Replica, own, primary info, cut sessions.Cut, at time.Time) sessions.Replica {

@@ -88,6 +88,27 @@ func TestLinkHeld(t *testing.T) {
 	linkFails(t, func(l *testbed.Link) { l.Hold() })
 }
 
+// A stream that comes late, all the time, is heard from all the time. How far the replica is behind is then not known, and never small.
+func TestLinkLate(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, testbed.RedisOptions{})
+	b.fill(t, 20)
+	same(t, b)
+	b.Replicas[0].Proxy.Delay(10*time.Second, testbed.FromTarget)
+	n := 2
+	testbed.Await(t, patience, "a lag that is not known", func() bool {
+		n++
+		if err := b.app.HSet(t.Context(), prefix+"s:"+id(3), "version", n).Err(); err != nil {
+			t.Fatal(err)
+		}
+		r := lag(t, b)
+		if r.Known && r.LagUnits > 0 && r.LagSeconds < 2 {
+			t.Fatalf("a stream that is 10 s late is said to be %.1f s behind", r.LagSeconds)
+		}
+		return !r.Known && r.LagUnits > 0
+	})
+}
+
 func linkFails(t *testing.T, fail func(*testbed.Link)) {
 	b := newBench(t, testbed.RedisOptions{})
 	b.fill(t, 200)
