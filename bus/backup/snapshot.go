@@ -165,10 +165,8 @@ func isEnd(h *archive.Header) bool { return *h == archive.Header{} }
 const requestWithin = 30 * time.Second
 
 // request asks JetStream and decodes the answer.
-func request(ctx context.Context, nc *nats.Conn, subject string, ask []byte, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, requestWithin)
-	defer cancel()
-	m, err := nc.RequestWithContext(ctx, subject, ask)
+func request(ctx context.Context, nc *nats.Conn, subject string, question []byte, into any) error {
+	m, err := ask(ctx, nc, subject, question, requestWithin)
 	if err != nil {
 		return err
 	}

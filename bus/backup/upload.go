@@ -137,10 +137,26 @@ func sendChunks(ctx context.Context, nc *nats.Conn, to string, r io.Reader) erro
 	}
 }
 
+// heardWithin is how long it may take until all nodes of a cluster know where a part is taken: the node that answers says so before its
+// neighbours have heard of it. What nobody takes has reached nobody, so it is sent again.
+const heardWithin = 5 * time.Second
+
 func ask(ctx context.Context, nc *nats.Conn, to string, data []byte, within time.Duration) (*nats.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	return nc.RequestWithContext(ctx, to, data)
+	for began := time.Now(); ; {
+		m, err := nc.RequestWithContext(ctx, to, data)
+		if !errors.Is(err, nats.ErrNoResponders) || time.Since(began) > heardWithin {
+			return m, err
+		}
+		again := time.NewTimer(50 * time.Millisecond)
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			return nil, err
+		}
+	}
 }
 
 // refused is what the server says of a chunk that it does not take.
