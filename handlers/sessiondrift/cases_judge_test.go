@@ -121,6 +121,7 @@ func judgeOtherCases() []*scene {
 		}).
 			effect(incidents.Pending, "does not renew"),
 		recovered("orphans", "They are orphans of node-d still.", 21).after(orphaned("node-d", 10)).effect(incidents.Pending, "10 of 10 are still orphans"),
+		recovered("part", "It was cut short: six were not come to, and node-a serves the others.", 21).after(orphaned("node-d", 6)).effect(incidents.Improved, "4 of 10 are no orphans any more"),
 		recovered("alive", "The old owner is back.", 21).in(-1, member("node-d", func(m *sessions.Member) { m.State = sessions.Alive })).effect(incidents.Worse, "node-d is alive again"),
 		recovered("heir gone", "The new owner is gone itself.", 21).in(-1, member("node-a", func(m *sessions.Member) { m.State, m.Since, m.Vouched = sessions.Gone, ago(-30*time.Second), nil })).
 			effect(incidents.Worse, "gone itself"),

@@ -237,30 +237,35 @@ func (j *judging) quarantined() incidents.Judgement {
 	return j.pending(words("none of the %d is listed any more, and %s", n, said))
 }
 
-// recovered judges that sessions have a new owner by whether they are no orphans any more, and by whether it renews them.
+// recovered judges that sessions have a new owner by whether they are no orphans any more, and by whether it renews them. A recovery that was
+// cut short helped those that it came to: they stay where they are served, and the others are asked about again.
 func (j *judging) recovered() incidents.Judgement {
 	there, known := j.orphansOf(j.last().seen)
 	held, said := j.missed()
 	n, passed := len(j.meant.Sessions), j.last().at.Sub(j.Step.Since)
 	takes := max(j.recoverTakes(), 3*j.last().seen.Members.TTL.Duration()+j.thresholds.SampleEvery.D())
+	given := words("none of the %d is an orphan any more", n)
+	if len(there) > 0 {
+		given = words("%d of %d are no orphans any more, and the others were not come to (%s)", n-len(there), n, list(there))
+	}
 	switch {
 	case !known || j.before == nil:
 		return j.pending("whether they are still orphans is not known: " + said)
-	case len(there) > 0:
-		return j.pending(words("%d of %d are still orphans (%s)", len(there), n, list(there)))
+	case len(there) == n:
+		return j.pending(words("%d of %d are still orphans (%s)", n, n, list(there)))
 	case j.last().seen.Members.Is(j.meant.To) != sessions.Alive:
 		return j.pending(words("%s, which was given the sessions, is not alive", j.meant.To))
 	case passed < takes:
-		return j.pending(words("none of the %d is an orphan any more; whether %s renews them can be seen %s after the change", n, j.meant.To, span(takes)))
+		return j.pending(words("%s; whether %s renews them can be seen %s after the change", given, j.meant.To, span(takes)))
 	}
 	was, is := j.before.seen.Orphans.ByOwner[j.meant.To], j.last().seen.Orphans.ByOwner[j.meant.To]
 	switch {
 	case is > was:
 		return j.pending(words("%s is overdue with %d sessions, and was with %d before: it does not renew what it was given", j.meant.To, is, was))
 	case held:
-		return j.say(incidents.Improved, words("none of the %d is an orphan any more, %s renews them, and %s", n, j.meant.To, said))
+		return j.say(incidents.Improved, words("%s, %s renews them, and %s", given, j.meant.To, said))
 	}
-	return j.pending(words("none of the %d is an orphan any more, %s renews them, and %s", n, j.meant.To, said))
+	return j.pending(words("%s, %s renews them, and %s", given, j.meant.To, said))
 }
 
 // orphansOf are those of the meant sessions that a look still lists as orphans of their owner. They were the oldest, so that they would be

@@ -65,24 +65,30 @@ func killedUndo(point string) func(r *run) {
 	}
 }
 
-// killedRecover dies between two stages of a recovery: when the first sessions have their new owner, and the others do not. Nothing more is
-// given away by the next process. Those that have been are served by their new owner, which is why they stay with it; a person is told.
+// killedRecover dies between two stages of a recovery: when the first sessions have their new owner, and the others do not. The next process
+// gives nothing more away by that consent. Those that have been given stay with who serves them, and what is left is asked about again.
 func killedRecover(r *run) {
 	r.dies(aged, "node-e")
 	want := r.recovered()
-	want.outcome = "ineffective"
+	want.changes = append(want.changes, want.changes...)
 	r.watch(want)
 	r.fire("OrphanedSessionsDetected")
 	r.approve()
 	given := func() int { return len(r.among(want.from, func(is record) bool { return is.owner != "node-e" })) }
 	r.wait("the first stage", func() bool { return given() > 0 })
 	r.product.Kill9()
-	r.want.gives = given()
-	if r.want.gives >= len(want.from) {
-		r.t.Fatalf("all %d sessions have a new owner already: nothing is left to be resumed", r.want.gives)
+	if n := given(); n >= len(want.from) {
+		r.t.Fatalf("all %d sessions have a new owner already: nothing is left to be resumed", n)
 	}
 	r.product.Serve("")
-	r.until("the end of the change", func(got blackbox.Record) bool { return got.Has("not_ours") })
+	got := r.until("the end of what was begun", func(got blackbox.Record) bool { return got.Has("spent") })
+	if _, err := r.product.Command("ack", got.Summary.ID); err != nil {
+		r.t.Fatalf("acknowledge %s: %v", got.Summary.ID, err)
+	}
+	r.until("what is left to be asked about", func(got blackbox.Record) bool { return got.Count("asked") > 1 })
+	r.product.Approve(got.Summary.ID)
+	r.wait("the rest to be given", func() bool { return given() == len(want.from) })
+	r.until("the end of the rest", func(got blackbox.Record) bool { return got.Count("spent") > 1 })
 	r.resolve()
 	r.closed()
 }
