@@ -7,6 +7,7 @@ import (
 	"github.com/firebreak-sre/firebreak/handlers/poolexhaustion"
 	"github.com/firebreak-sre/firebreak/handlers/replicationlag"
 	"github.com/firebreak-sre/firebreak/handlers/retrystorm"
+	"github.com/firebreak-sre/firebreak/handlers/sessiondrift"
 	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/incidents/review"
 )
@@ -35,6 +36,10 @@ func seriesOf(handler string, events []incidents.Event) []review.Series {
 	case "replicationlag":
 		for _, s := range looks[replicationlag.Observation](events) {
 			out.lag(s.at, s.what)
+		}
+	case "sessiondrift":
+		for _, s := range looks[sessiondrift.Observation](events) {
+			out.drift(s.at, s.what)
 		}
 	}
 	return out
@@ -158,5 +163,27 @@ func (p *plots) lag(at time.Time, o replicationlag.Observation) {
 			behind = float64(primary.Current - *n.Standby.Replayed)
 		}
 		p.add(n.Name+" is behind by", "B", at, behind)
+	}
+}
+
+// drift adds who has no owner, how many clients miss their session, and how far each replica is behind.
+func (p *plots) drift(at time.Time, o sessiondrift.Observation) {
+	if o.Problem != "" {
+		return
+	}
+	if o.Orphans.Problem == "" && o.Orphans.Complete {
+		p.add("orphans", "", at, float64(o.Orphans.Count))
+		p.add("sessions that are overdue", "", at, float64(o.Orphans.Expired))
+	}
+	if n := o.Around.NotFound; n != nil {
+		p.add("sessions not found", "1/s", at, *n)
+	}
+	if o.Replicas.Problem != "" {
+		return
+	}
+	for _, r := range o.Replicas.Replicas {
+		if r.Known {
+			p.add(r.Name+" behind the primary", "s", at, r.LagSeconds)
+		}
 	}
 }

@@ -65,7 +65,10 @@ func TestSeriesOf(t *testing.T) {
 		{"standbys", "replicationlag", []string{`{"nodes":[{"name":"pg1","primary":{"current":5000}},{"name":"pg2","standby":{"pause":"","replayed":4000}},{"name":"pg3","standby":{"pause":"","replayed":6000}},{"name":"pg4","problem":"x"}]}`,
 			`{"nodes":[{"name":"pg1","primary":{"current":5000}},{"name":"pg2","primary":{"current":4000}}]}`, `{"nodes":[{"name":"pg2","standby":{"pause":"","replayed":4000}}]}`},
 			[]string{"pg2 is behind by 1000", "pg3 is behind by 0"}},
-		{"another family", "sessiondrift", []string{`{"x":1}`}, nil},
+		{"sessions", "sessiondrift", []string{`{"orphans":{"complete":true,"count":3,"expired":4},"replicas":{"replicas":[{"name":"r2","known":true,"lag_seconds":1.5},{"name":"r3","known":false,"lag_seconds":9}]},
+"around":{"not_found":0.5}}`, `{"problem":"refused","orphans":{"complete":true,"count":9}}`, `{"orphans":{"complete":false,"count":9},"replicas":{"problem":"refused"}}`},
+			[]string{"orphans 3", "sessions that are overdue 4", "sessions not found 0.5", "r2 behind the primary 1.5"}},
+		{"another family", "failover", []string{`{"x":1}`}, nil},
 		{"another format", "retrystorm", []string{`[1]`, `{"instances":7}`, `nonsense`}, nil},
 	} {
 		if got := values(seriesOf(c.handler, lookedAt(c.looks...))); !slices.Equal(got, c.want) {
@@ -77,7 +80,7 @@ func TestSeriesOf(t *testing.T) {
 // The looks that tests of the families are made of give numbers too: their format is the real one.
 func TestSeriesOfSnapshots(t *testing.T) {
 	t.Parallel()
-	for handler, least := range map[string]int{"poolexhaustion": 20, "replicationlag": 20, "retrystorm": 5} {
+	for handler, least := range map[string]int{"poolexhaustion": 20, "replicationlag": 20, "retrystorm": 5, "sessiondrift": 20} {
 		files, err := filepath.Glob(filepath.Join("..", "..", "handlers", handler, "testdata", "*", "*.json"))
 		if err != nil {
 			t.Fatal(err)
