@@ -19,7 +19,7 @@ func bounds(s remediations.Step) (remediations.Bounds, bool) {
 func TestPast(t *testing.T) {
 	t.Parallel()
 	p := policyOf(t, policy.Auto)
-	first, second := past(t, p, 300, 5*time.Minute), past(t, p, 300, 5*time.Minute)
+	first, second := past(t, p, 200, 5*time.Minute), past(t, p, 200, 5*time.Minute)
 	if !reflect.DeepEqual(first, second) {
 		t.Error("the same options made another past")
 	}
@@ -54,7 +54,7 @@ func TestPast(t *testing.T) {
 	for _, n := range outcomes {
 		ended += n
 	}
-	if opened != 300 || ended != opened {
-		t.Errorf("%d incidents were opened and %d ended, want 300 of each", opened, ended)
+	if opened != 200 || ended != opened {
+		t.Errorf("%d incidents were opened and %d ended, want 200 of each", opened, ended)
 	}
 }
