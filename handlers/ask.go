@@ -21,9 +21,6 @@ type Approvals interface {
 	Expire() time.Duration
 }
 
-// maxAskings is how often one incident asks. Who did not answer three times does not want to be asked again.
-const maxAskings = 3
-
 // votes is how many people must agree.
 func (r *run) votes(class remediations.Class) int {
 	return think.Votes(class, r.target.Mode, r.overridden())
@@ -41,7 +38,7 @@ func (r *run) ask(ctx context.Context, t thought, need int, changed []string) (b
 		return no(remediations.ReasonClass, "%s needs approval (class %s, mode %s), and the policy names nobody who may give it", step.Fix, t.plan.Class, r.target.Mode)
 	case r.st.Denial != nil && r.st.DeniedPlan == plan:
 		return no(remediations.ReasonDenied, "%s denied it: %s", r.st.Denial.Person, r.st.Denial.Why)
-	case r.st.Askings >= maxAskings:
+	case r.st.Askings >= think.MaxAskings:
 		return no(remediations.ReasonApprovalExpired, "%d askings of this incident were not answered in time", r.st.Askings)
 	}
 	rem, _ := r.remediation(step.Remediation)

@@ -82,16 +82,8 @@ func (r *run) arm(ctx context.Context, events []incidents.Event, t thought, rem 
 	return true, r.append(ctx, append(events, incidents.Event{Kind: incidents.Intended, Order: &order})...)
 }
 
-// confirmAt is when to look a second time: when the handler says, else in a moment.
-func (r *run) confirmAt(d incidents.Decision) time.Time {
-	if d.Until.After(r.now()) {
-		return d.Until
-	}
-	return r.now().Add(confirmAfter).UTC()
-}
-
-// confirmAfter is the time between two agreeing looks where the handler does not name one.
-const confirmAfter = 5 * time.Second
+// confirmAt is when to look a second time.
+func (r *run) confirmAt(d incidents.Decision) time.Time { return think.ConfirmAt(d, r.now()) }
 
 // allowed is everything about a plan that can be refused without asking anybody.
 func (r *run) allowed(t thought) (remediations.Remediation, *incidents.Refusal) {

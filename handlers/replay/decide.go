@@ -10,9 +10,6 @@ import (
 	"github.com/firebreak-sre/firebreak/remediations"
 )
 
-// maxAskings is how often one incident asks people.
-const maxAskings = 3
-
 // recorded is what was done about a recorded decision, by what follows it in the same message.
 func (e *Engine) recorded(inc *incident, ev incidents.Event) Deed {
 	d := *ev.Decision
@@ -120,7 +117,7 @@ func (e *Engine) propose(inc *incident, deed Deed, d incidents.Decision, plan in
 		return no(remediations.ReasonClass, fmt.Sprintf("%s needs approval (class %s, mode %s), and the policy names nobody who may give it", d.Step.Fix, p.Bounds.Class, target.Mode))
 	case st.Denial != nil && st.DeniedPlan == hash:
 		return no(remediations.ReasonDenied, "a person denied it")
-	case st.Askings >= maxAskings:
+	case st.Askings >= think.MaxAskings:
 		return no(remediations.ReasonApprovalExpired, fmt.Sprintf("%d askings of this incident were not answered in time", st.Askings))
 	}
 	refusal, assumed := world(inc.rest)

@@ -225,18 +225,11 @@ func (e *Engine) awaitSecondLook(inc *incident, was, is Deed, decision incidents
 	if is.Kind != Nothing || is.Fix == "" || was.Kind == Nothing && was.Fix != "" {
 		return
 	}
-	inc.confirm = decision.At.Add(secondLook)
-	if d := decision.Decision; d.Until.After(decision.At) {
-		inc.confirm = d.Until
-	}
-	inc.wanted = is
+	inc.confirm, inc.wanted = think.ConfirmAt(*decision.Decision, decision.At), is
 }
 
-const (
-	// secondLook is when a change is confirmed where its handler does not say, and lateLook how late another look may be for that.
-	secondLook = 5 * time.Second
-	lateLook   = 5 * time.Second
-)
+// lateLook is how late another look may be for the second one that a change needs.
+const lateLook = 5 * time.Second
 
 // missed says that the other course needed a look that nobody made in time.
 func (e *Engine) missed(inc *incident, at time.Time) bool {

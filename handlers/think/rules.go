@@ -11,8 +11,22 @@ import (
 
 // What the loop and a replay both ask about a decision, before anything outside of the record is asked.
 
-// maxFixes is how many changes one incident may try. What did not help twice does not help.
-const maxFixes = 2
+const (
+	// maxFixes is how many changes one incident may try. What did not help twice does not help.
+	maxFixes = 2
+	// MaxAskings is how often one incident asks people. Who did not answer three times does not want to be asked again.
+	MaxAskings = 3
+	// ConfirmAfter is the time between two agreeing looks where the handler does not name one.
+	ConfirmAfter = 5 * time.Second
+)
+
+// ConfirmAt is when to look a second time at what was decided at a time: when the handler says, else in a moment.
+func ConfirmAt(d incidents.Decision, at time.Time) time.Time {
+	if d.Until.After(at) {
+		return d.Until
+	}
+	return at.Add(ConfirmAfter).UTC()
+}
 
 // Proposal is a change that was decided on, and what the policy and the remediation say about it.
 type Proposal struct {
