@@ -32,9 +32,3 @@ type Prober[O any] interface {
 	// read is said in O, never guessed. An error means that nothing could be read; O is recorded all the same, and says it too.
 	Observe(ctx context.Context, target string) (O, error)
 }
-
-// Handler is both halves in one.
-type Handler[O any] interface {
-	Thinker[O]
-	Prober[O]
-}

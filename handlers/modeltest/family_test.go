@@ -36,7 +36,10 @@ type family struct {
 	rep *replica
 }
 
-var _ handlers.Handler[sight] = (*family)(nil)
+var (
+	_ handlers.Thinker[sight] = (*family)(nil)
+	_ handlers.Prober[sight]  = (*family)(nil)
+)
 
 func (f *family) Name() string { return familyName }
 

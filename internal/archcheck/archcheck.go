@@ -1,6 +1,6 @@
 // Package archcheck holds the rules of this code's architecture that no compiler knows: which way imports point, and what
-// may not be written where. It reads source text only, so it works while a package does not compile yet. The rules are
-// run over this repository by its own test.
+// may not be written where. The rules read source text only, so they work while a package does not compile yet; only [Reach] asks the
+// go command. They are run over this repository by its own test.
 //
 // To add a package, find its room in [Rooms]; a folder without a room is a violation. To change a rule, change its reason too.
 package archcheck

@@ -103,6 +103,8 @@ func samples() []sample {
 		{"pure", "handlers/retrystorm/rates.go", "package p\nimport _ \"net/http\"\n", "imports net/http"},
 		{"pure", "handlers/retrystorm/rates.go", "package p\nimport _ \"crypto/rand\"\n", "imports crypto/rand"},
 		{"pure", "handlers/retrystorm/judge.go", "package p\nimport _ \"os\"\n", "imports os"},
+		{"pure", "handlers/sessiondrift/sight.go", "package p\nimport _ \"net/http\"\n", "imports net/http"},
+		{"pure", "handlers/replay/engine.go", "package p\nimport \"time\"\nfunc f() time.Time { return time.Now() }\n", "uses time.Now"},
 
 		{"no-init", "bus/a.go", "package p\nfunc init() {}\n", "bus/a.go:2: init function"},
 		{"no-init", "bus/a_test.go", "package p\nfunc init() {}\n", "bus/a_test.go:2: init function"},

@@ -35,16 +35,16 @@ func pure(t *Tree) []Found {
 	return found
 }
 
-// isPure says whether a file of a failure family is one that decides.
+// isPure says whether a file is of what decides: a failure family, but for its probe, or what a replay runs.
 func isPure(f File) bool {
-	if f.isTest() || !strings.HasPrefix(f.Path, "handlers/") || strings.Count(f.Path, "/") < 2 {
-		return false
-	}
-	base := path.Base(f.Path)
-	return slices.ContainsFunc([]string{"decide", "judge", "rates"}, func(p string) bool { return strings.HasPrefix(base, p) })
+	parts := strings.Split(f.Path, "/")
+	return !f.isTest() && len(parts) > 2 && parts[0] == "handlers" && parts[2] != "probe" && parts[1] != "modeltest"
 }
 
 func isImpure(name string) bool {
+	if name == "net/url" { // it reads text
+		return false
+	}
 	for _, p := range []string{"net", "os", "database/sql", "syscall"} {
 		if fits(p+"/...", name) {
 			return true
