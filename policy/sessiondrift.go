@@ -92,8 +92,8 @@ type DriftFix struct {
 	MaxSessions int `yaml:"max_sessions" rule:"default=50;min=1;max=50"`
 	// RecoverTo is the member that recover gives sessions to. Empty: one of those that are alive is chosen.
 	RecoverTo string `yaml:"recover_to" rule:"member"`
-	// Limit is how long one action may take altogether, waits and stages included, default 2m, at most 10m. What has not begun by then is
-	// not done.
+	// Limit is how long a recovery may take altogether, the waits between its stages included, default 2m, at most 10m; never more than a
+	// minute is taken. What has not begun by then is not done.
 	Limit Duration `yaml:"limit" rule:"default=2m;min=1s;max=10m"`
 	// Timeout of one order at the store, default 15s: longer than it may wait for replicas.
 	Timeout Duration `yaml:"timeout" rule:"default=15s;min=10ms;max=60s"`
