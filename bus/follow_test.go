@@ -155,3 +155,43 @@ func TestFollowLeaves(t *testing.T) {
 		t.Errorf("got %d readers left at the server, want none", got)
 	}
 }
+
+// What is dropped while it is read is not waited for.
+func TestFollowWhatIsDropped(t *testing.T) {
+	t.Parallel()
+	b := open(t, bus.Config{})
+	const all = 2000 // more than a reader fetches at once
+	for i := range all {
+		if _, err := b.JetStream().PublishAsync(fmt.Sprintf("incidents.a.%d", i), []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case <-b.JetStream().PublishAsyncComplete():
+	case <-within(t).Done():
+		t.Fatal("the stream does not take the messages")
+	}
+	seen := 0
+	err := b.Follow(within(t), bus.Past{Stream: bus.Incidents}, func(bus.Msg) error {
+		if seen++; seen > 1 {
+			return nil
+		}
+		s, err := b.JetStream().Stream(within(t), bus.Incidents)
+		if err != nil {
+			return err
+		}
+		cfg := s.CachedInfo().Config
+		cfg.MaxAge, cfg.Duplicates = 100*time.Millisecond, 100*time.Millisecond
+		if s, err = b.JetStream().UpdateStream(within(t), cfg); err != nil {
+			return err
+		}
+		eventually(t, "everything is dropped", func() bool {
+			info, err := s.Info(within(t))
+			return err == nil && info.State.Msgs == 0
+		})
+		return nil
+	})
+	if err != nil || seen == all {
+		t.Errorf("read %d messages, then %v, want fewer than %d and no error", seen, err, all)
+	}
+}
