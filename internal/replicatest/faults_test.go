@@ -129,17 +129,17 @@ func natsFaults() []fault {
 	}
 	return []fault{
 		{name: "nats leader killed", hold: 2 * time.Second, hurt: func(w *world) func() { return killed(w.leader(), w) }},
-		{name: "nats follower killed", hold: 2 * time.Second, hurt: func(w *world) func() { return killed((w.leader()+1)%3, w) }},
+		long(fault{name: "nats follower killed", hold: 2 * time.Second, hurt: func(w *world) func() { return killed((w.leader()+1)%3, w) }}),
 		{name: "nats leader cut off", hold: 5 * time.Second, hurt: func(w *world) func() {
 			i := w.leader()
 			w.nats.Cut(i)
 			return func() { w.nats.Heal(i) }
 		}},
-		{name: "nats leader 80 ms away", hold: 3 * time.Second, hurt: func(w *world) func() {
+		long(fault{name: "nats leader 80 ms away", hold: 3 * time.Second, hurt: func(w *world) func() {
 			i := w.leader()
 			w.nats.Delay(i, 80*time.Millisecond)
 			return func() { w.nats.Heal(i) }
-		}},
+		}}),
 		{name: "disk full on one nats", hold: 2 * time.Second, hurt: func(w *world) func() {
 			why := w.nats.FillDisk(fullNode)
 			testbed.Await(w.t, patience, "the node to be unwell: "+why.Error(), func() bool { return !w.nats.Healthy(fullNode) })
