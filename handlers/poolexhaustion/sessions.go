@@ -172,7 +172,9 @@ func (r deciding) leaked(s sight, x Session) bool {
 
 // leakLimit is how long a transaction of a database may do nothing: leak_age, or leak_factor times the p99 of its transactions if that is more.
 //
-// PgBouncer counts transactions and adds their times up, so all that is known is their mean, since it was started. A mean is no p99, but it
+// PgBouncer counts transactions and adds their times up, so all that is known is their mean, since it was started. It begins to count when
+// the client asks, so what clients waited for a server is in it, and is taken out: a pool that was exhausted before would spare every
+// leak for minutes. A mean is no p99, but it
 // bounds it: a time that is never negative is above a hundred times its mean in at most 1 of 100 cases (Markov). That bound is
 // taken, which spares too many rather than too few. From fewer than enoughTransactions nothing is concluded.
 func (r deciding) leakLimit(s sight, database string) (limit, p99 float64) {
@@ -181,7 +183,8 @@ func (r deciding) leakLimit(s sight, database string) (limit, p99 float64) {
 		if q.db == nil || q.backend() != database || q.db.Totals.Transactions < enoughTransactions {
 			continue
 		}
-		p99 = max(p99, markov*float64(q.db.Totals.XactTime)/float64(q.db.Totals.Transactions))
+		worked := max(0, q.db.Totals.XactTime-q.db.Totals.WaitTime)
+		p99 = max(p99, markov*float64(worked)/float64(q.db.Totals.Transactions))
 	}
 	return max(limit, r.thresholds.LeakFactor*p99), p99
 }
