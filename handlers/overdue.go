@@ -15,9 +15,13 @@ const overdueWithin = 15 * time.Second
 // EndOverdue takes back what should have been taken back while nobody looked, before anything new is begun. It asks nobody
 // whether another replica has it in hand: taking back is compare-and-act and may be done twice.
 func (l *Loop) EndOverdue(ctx context.Context) {
+	process := ctx
 	ctx, cancel := context.WithTimeout(ctx, overdueWithin)
 	defer cancel()
 	open, err := l.agenda.Open(ctx)
+	if process.Err() != nil {
+		return // it ends before it began
+	}
 	if err != nil {
 		l.cfg.Log.Error().Err(err).Msg("what is overdue could not be found; it is found when its time in the agenda comes")
 		return
