@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -10,6 +9,7 @@ import (
 // wrong with them is said already.
 func (d *document) check(p *Policy) {
 	d.checkServer(p.Server)
+	d.checkTrust(p.TLS)
 	d.checkAPI(p.Server)
 	d.checkBus(p.Bus)
 	for i, a := range p.Alertmanagers {
@@ -18,6 +18,7 @@ func (d *document) check(p *Policy) {
 	d.unique("alertmanagers", len(p.Alertmanagers), ".url", func(i int) string { return p.Alertmanagers[i].URL })
 	d.checkOutcomes(p.Outcomes)
 	d.checkArchive(p)
+	d.checkTracing(p.Tracing)
 	d.checkBudget("limits.per_domain", p.Limits.PerDomain)
 	d.checkOneAtATime(p.Limits.PerDomain)
 	d.checkBudget("limits.per_action", p.Limits.PerAction)
@@ -59,8 +60,8 @@ func (d *document) uniqueTexts(path string, list []string) {
 
 // checkServer looks at who can reach the listener, and who may use it.
 func (d *document) checkServer(s Server) {
-	d.checkTLS(s.TLS)
-	d.checkLogin("server.webhook", s.Webhook.Username, s.Webhook.Password)
+	d.checkTLS("server.tls", s.TLS)
+	d.checkWebhookAuth(s.Webhook)
 	const path = "server.listen"
 	if !d.sound(path) {
 		return
@@ -72,40 +73,8 @@ func (d *document) checkServer(s Server) {
 	if s.exposed() && d.sound("server.webhook", "server.tls") {
 		d.wrong(path, "other machines can reach %s, %s", d.written(path), exposedAdvice)
 	}
-}
-
-const exposedAdvice = "and anyone there could post alerts: set webhook.bearer_tokens, " +
-	"webhook.username and password, tls.client_ca_file, or webhook.allow_anonymous: true"
-
-// exposed says that other machines can reach the listener, and that nothing asks them who they are.
-func (s Server) exposed() bool {
-	guarded := len(s.Webhook.BearerTokens) > 0 || s.Webhook.Username != "" || s.TLS.ClientCAFile != "" || s.Webhook.AllowAnonymous
-	return !isLoopback(s.Listen) && !guarded
-}
-
-// CheckListen says what is wrong with the address to listen on. A policy that was loaded is right; this is for an address that was put in its
-// place afterwards.
-func (s Server) CheckListen() error {
-	if said := addressProblem(s.Listen, s.Listen); said != "" {
-		return errors.New(said)
-	}
-	if s.exposed() {
-		return fmt.Errorf("other machines can reach %s, %s", s.Listen, exposedAdvice)
-	}
-	return nil
-}
-
-// checkTLS looks for files without their other half.
-func (d *document) checkTLS(t TLS) {
-	const path = "server.tls"
-	switch {
-	case !d.sound(path):
-	case t.CertFile != "" && t.KeyFile == "":
-		d.wrong(path+".key_file", "is missing: cert_file needs it, write the path of its private key")
-	case t.KeyFile != "" && t.CertFile == "":
-		d.wrong(path+".cert_file", "is missing: key_file needs it, write the path of its certificate")
-	case t.ClientCAFile != "" && t.CertFile == "":
-		d.wrong(path+".cert_file", "is missing: client_ca_file needs TLS, write cert_file and key_file too")
+	if s.plain() && d.sound("server.allow_plain", "server.tls") {
+		d.wrong(path, "other machines can reach %s, %s", d.written(path), plainAdvice)
 	}
 }
 
@@ -117,38 +86,6 @@ func (d *document) checkLogin(path, username string, password Secret) {
 		d.wrong(path+".password", "is missing: username needs it, write password or password_file")
 	case username == "" && password != "":
 		d.wrong(path+".username", "is missing: password needs it, write the user's name")
-	}
-}
-
-// checkBus looks for settings of the one kind of bus beside those of the other.
-func (d *document) checkBus(b Bus) {
-	if d.has("bus.url") {
-		for _, key := range []string{"data", "listen"} {
-			if path := "bus." + key; d.has(path) {
-				d.wrong(path, "is for the embedded server, and url names an external one: take %s or url out", key)
-			}
-		}
-		return
-	}
-	if d.has("bus.credentials_file") {
-		d.wrong("bus.credentials_file", "is for an external NATS: write url too, or take it out")
-	}
-	if d.sound("bus.replicas") && b.Replicas > 1 {
-		d.wrong("bus.replicas", "must be 1 without url, since the embedded server is one server, got %d", b.Replicas)
-	}
-	if b.Listen == "" || !d.sound("bus.listen") {
-		return
-	}
-	if said := addressProblem(b.Listen, d.at["bus.listen"].text); said != "" {
-		d.wrong("bus.listen", "%s", said)
-	}
-	if !d.sound("bus.token", "bus.token_file") {
-		return
-	}
-	if b.Token == "" {
-		d.wrong("bus.token", "is missing: listen needs it, write token or token_file, at least 16 characters")
-	} else if said := secretProblem(b.Token, rule{minLen: "16"}); said != "" {
-		d.wrong(d.either("bus.token", "bus.token_file"), "%s", said)
 	}
 }
 

@@ -115,6 +115,7 @@ func (d *document) checkReads(path string, c PostgresCluster) {
 	}
 	d.checkReady(path, c)
 	if r.HAProxy != nil {
+		d.checkRuntime(reads+".haproxy", *r.HAProxy)
 		d.checkServers(path, c)
 	}
 	if r.HTTP != nil {

@@ -27,7 +27,7 @@ func (w descriptions) of(path string, t reflect.Type, key string) string {
 // whole is the example with every key in force, those too that are commented out because they exclude another: a "#"
 // that a key follows at once.
 func whole(example []byte) []byte {
-	return regexp.MustCompile(`(?m)^( *)#([a-z_]+:( |$))`).ReplaceAll(example, []byte("$1$2"))
+	return regexp.MustCompile(`(?m)^( *)#([a-z0-9_]+:( |$))`).ReplaceAll(example, []byte("$1$2"))
 }
 
 // describe collects the comments above the keys of the example.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
@@ -127,11 +128,24 @@ func (d *document) written(path string) string { return quote(d.at[path].text) }
 // quote shows text in a problem: short, on one line, in quotes.
 func quote(s string) string {
 	const most = 60
+	if looksSecret(s) {
+		s = s[:4] + "…"
+	}
 	if utf8.RuneCountInString(s) > most {
 		s = string([]rune(s)[:most]) + "…"
 	}
 	q := strconv.Quote(s)
 	return "'" + strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`) + "'"
+}
+
+// looksSecret says whether a text could be a token that stands where none belongs: long, in one piece, of letters and digits. Names and numbers
+// that somebody has mistyped are not.
+func looksSecret(s string) bool {
+	const least = 20
+	if len(s) < least || strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII || unicode.IsSpace(r) }) || strings.ContainsAny(s, "/:.,;{}[]()$") {
+		return false
+	}
+	return strings.ContainsAny(s, "0123456789") && strings.ContainsFunc(s, unicode.IsLetter)
 }
 
 // join is the path of a key below a path.

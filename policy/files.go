@@ -112,6 +112,9 @@ func secretProblem(s Secret, r rule) string {
 	if s == "" {
 		return "is empty: write a value, or take the key out"
 	}
+	if r.is == "sha256" {
+		return digestProblem(s)
+	}
 	if r.minLen == "" {
 		return ""
 	}

@@ -31,6 +31,7 @@ func withoutPaths(text []byte) ([]byte, error) {
 	if bus, ok := all["Bus"].(map[string]any); ok {
 		delete(bus, "Data")
 	}
+	delete(all, "Tracing") // it is of what happens, and never has a part in it
 	dropFiles(all)
 	return json.Marshal(all)
 }

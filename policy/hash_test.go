@@ -25,3 +25,22 @@ func TestHashIsTheSameElsewhere(t *testing.T) {
 		t.Errorf("%s and %s: want one hash", a, b)
 	}
 }
+
+// Tracing is of what happens and decides nothing: who turns it on, or takes another collector, has the policy that he had.
+func TestHashKnowsNoTracing(t *testing.T) {
+	t.Parallel()
+	hash := func(text string) string {
+		p, err := policy.Parse("firebreak.yaml", []byte(text), func(string) (string, bool) { return "", false })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Hash()
+	}
+	without := hash("server: {max_body: 1MiB}")
+	if with := hash("server: {max_body: 1MiB}\ntracing: {endpoint: 'https://collector:4318', sample: 0.5}"); with != without {
+		t.Errorf("%s with tracing, %s without: want one hash", with, without)
+	}
+	if other := hash("server: {max_body: 2MiB}"); other == without {
+		t.Errorf("%s for two policies, which shows nothing", other)
+	}
+}

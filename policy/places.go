@@ -12,7 +12,9 @@ func placeProblem(kind, value, written string) string {
 	case "host":
 		return hostProblem(value, written)
 	case "socket":
-		return commandProblem(value, written)
+		return commandProblem(value, written, "tcp://")
+	case "runtime":
+		return commandProblem(value, written, "tls://", "tcp://")
 	case "server":
 		if strings.Trim(value, anyLetters+digits+"._:-") != "" {
 			return "must be of letters, digits, '.', '_', ':' and '-', as names in HAProxy are, got " + quote(written)
@@ -55,14 +57,21 @@ func hostProblem(value, written string) string {
 	return ""
 }
 
-// commandProblem says what is wrong with the address at which HAProxy takes commands, or "".
-func commandProblem(value, written string) string {
+// commandProblem says what is wrong with the address at which another program takes commands, or "". A port has one of the schemes.
+func commandProblem(value, written string, schemes ...string) string {
 	if strings.HasPrefix(value, "/") {
 		return ""
 	}
-	host, port, err := net.SplitHostPort(strings.TrimPrefix(value, "tcp://"))
-	if !strings.HasPrefix(value, "tcp://") || err != nil || host == "" || port == "0" || !isPort(port, false) || hostProblem(host, host) != "" {
-		return "expected the absolute path of a socket such as /run/haproxy/admin.sock, or tcp://host:port, got " + showURL(written)
+	for _, scheme := range schemes {
+		address, ok := strings.CutPrefix(value, scheme)
+		if !ok {
+			continue
+		}
+		host, port, err := net.SplitHostPort(address)
+		if err == nil && host != "" && port != "0" && isPort(port, false) && hostProblem(host, host) == "" {
+			return ""
+		}
 	}
-	return ""
+	return "expected the absolute path of a socket such as /run/haproxy/admin.sock, or " + strings.Join(schemes, "host:port or ") +
+		"host:port, got " + showURL(written)
 }

@@ -38,6 +38,8 @@
 //	name url base nats file anchor email channel team app user usergroup mention  the kind of text
 //	host       a host name, an IP address, or the folder of a socket; without a port
 //	socket     where another program takes commands: the absolute path of a socket, or tcp://host:port
+//	runtime    the same of HAProxy, which may also be tls://host:port
+//	sha256     the SHA-256 of a secret: 64 hexadecimal digits, with or without "sha256:" in front
 //	server     a name in HAProxy's configuration: letters, digits, ".", "_", ":" and "-"
 //	slot       a replication slot: small letters, digits and "_"
 //	digits     digits alone
@@ -58,12 +60,16 @@ import (
 // Policy is one whole configuration file. The zero value of every field means what its comment says; [Load] fills
 // the defaults in and [Default] is what runs without a file.
 type Policy struct {
-	Server        Server         `yaml:"server"`
+	Server Server `yaml:"server"`
+	// TLS is whom all connections that we open believe, and what they show.
+	TLS           Trust          `yaml:"tls"`
 	Bus           Bus            `yaml:"bus"`
 	Alertmanagers []Alertmanager `yaml:"alertmanagers"`
 	Outcomes      Outcomes       `yaml:"outcomes"`
 	// Archive is where incidents are kept for longer than the bus does. Nil: nowhere.
-	Archive   *Archive  `yaml:"archive"`
+	Archive *Archive `yaml:"archive"`
+	// Tracing is where spans are sent. Nil: nowhere, and none are made.
+	Tracing   *Tracing  `yaml:"tracing"`
 	Limits    Limits    `yaml:"limits"`
 	Guard     Guard     `yaml:"guard"`
 	Approvals Approvals `yaml:"approvals"`
@@ -84,10 +90,17 @@ type Bus struct {
 	// Firebreak itself presents there.
 	Token     Secret `yaml:"token"`
 	TokenFile string `yaml:"token_file" rule:"into=Token"`
+	// TLS is that of Listen. AllowPlain says that an address which is not loopback may listen without it. Default false.
+	TLS        TLS  `yaml:"tls"`
+	AllowPlain bool `yaml:"allow_plain"`
 	// URL is an external NATS, e.g. nats://n1:4222,nats://n2:4222.
 	URL string `yaml:"url" rule:"nats"`
 	// CredentialsFile is a NATS credentials file for URL.
 	CredentialsFile string `yaml:"credentials_file" rule:"file"`
+	// Username and Password are what Firebreak presents at URL; one needs the other. Not beside Token or CredentialsFile.
+	Username     string `yaml:"username"`
+	Password     Secret `yaml:"password"`
+	PasswordFile string `yaml:"password_file" rule:"into=Password"`
 	// Replicas of every stream on an external NATS, 1 to 5, default 3 there and 1 embedded.
 	Replicas int `yaml:"replicas" rule:"min=1;max=5"`
 	// MaxBytes is how much the alerts' stream may hold before new alerts are answered with 503, default 8 GiB.

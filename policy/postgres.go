@@ -88,9 +88,11 @@ type ReadPool struct {
 
 // HAProxyPool is a backend of HAProxy, reached by its runtime API at level admin.
 type HAProxyPool struct {
-	// Address is the socket's path, or tcp://host:port. Required.
-	Address string `yaml:"address" rule:"need=/run/haproxy/admin.sock;socket"`
-	Backend string `yaml:"backend" rule:"need=pg_read;server"`
+	// Address is the socket's path, tls://host:port, or tcp://host:port. Required.
+	Address string `yaml:"address" rule:"need=/run/haproxy/admin.sock;runtime"`
+	// AllowPlain says that Address may be tcp:// on another machine, in the clear and without any login. Default false.
+	AllowPlain bool   `yaml:"allow_plain"`
+	Backend    string `yaml:"backend" rule:"need=pg_read;server"`
 	// Servers are the nodes' names in the backend by node; a node that is not named has its own name there.
 	Servers map[string]string `yaml:"servers" rule:"name;each=server"`
 }

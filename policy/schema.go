@@ -20,6 +20,8 @@ const (
 	emailPattern    = `^(\S+@\S+|\S*\$\{\S*)$`
 	hostPattern     = `^(/.*|[A-Za-z0-9._:%-]+|\S*\$\{\S*)$`
 	socketPattern   = `^(/.*|tcp://\S+:[0-9]+|\S*\$\{\S*)$`
+	runtimePattern  = `^(/.*|t(cp|ls)://\S+:[0-9]+|\S*\$\{\S*)$`
+	digestPattern   = `^((sha256:)?[0-9a-fA-F]{64}|\S*\$\{\S*)$`
 	serverPattern   = `^([A-Za-z0-9._:-]+|\S*\$\{\S*)$`
 	slotPattern     = `^([a-z0-9_]*|\S*\$\{\S*)$`
 	addressPattern  = `^(\S+:[0-9]+|\S*\$\{\S*)$`
@@ -162,6 +164,10 @@ func patternOf(kind string) string {
 		return hostPattern
 	case "socket":
 		return socketPattern
+	case "runtime":
+		return runtimePattern
+	case "sha256":
+		return digestPattern
 	case "server":
 		return serverPattern
 	case "slot":

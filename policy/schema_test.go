@@ -219,7 +219,7 @@ func TestExample(t *testing.T) {
 			t.Errorf("%s %s: got mode %s, want it observed", target.Handler, target.Name, target.Mode)
 		}
 	}
-	text := regexp.MustCompile(`(?m)^( *)#([a-z_]+:( |$))`).ReplaceAll(policy.Example(), []byte("$1$2"))
+	text := regexp.MustCompile(`(?m)^( *)#([a-z0-9_]+:( |$))`).ReplaceAll(policy.Example(), []byte("$1$2"))
 	var doc yaml.Node
 	if err := yaml.Load(text, &doc); err != nil {
 		t.Fatal(err)
@@ -292,7 +292,7 @@ func TestSmallExamples(t *testing.T) {
 			t.Fatal(err)
 		}
 		for what, text := range map[string][]byte{
-			"as it is": text, "whole": regexp.MustCompile(`(?m)^( *)#([a-z_]+:( |$))`).ReplaceAll(text, []byte("$1$2")),
+			"as it is": text, "whole": regexp.MustCompile(`(?m)^( *)#([a-z0-9_]+:( |$))`).ReplaceAll(text, []byte("$1$2")),
 		} {
 			p, err := policy.Parse(file, text, anyEnv)
 			if err != nil {

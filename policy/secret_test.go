@@ -70,7 +70,7 @@ func TestHash(t *testing.T) {
 		}
 	}
 	const login = "server: {webhook: {username: a, password: %s}}"
-	if a, b := parse(t, fmt.Sprintf(login, "x")).Hash(), parse(t, fmt.Sprintf(login, "y")).Hash(); a != b {
+	if a, b := parse(t, fmt.Sprintf(login, "the-first-of-two-passwords")).Hash(), parse(t, fmt.Sprintf(login, "the-second-of-two-passwords")).Hash(); a != b {
 		t.Errorf("two passwords: got %s and %s, want the same", a, b)
 	}
 }

@@ -8,6 +8,9 @@ type Server struct {
 	// tls.client_ca_file or allow_anonymous. Port 0 takes any free port.
 	Listen string `yaml:"listen" rule:"default=127.0.0.1:9095"`
 	TLS    TLS    `yaml:"tls"`
+	// AllowPlain says that an address which is not loopback may listen without TLS: something in front of it ends TLS, and nobody listens in
+	// between. Default false.
+	AllowPlain bool `yaml:"allow_plain"`
 	// Webhook is who may post alerts.
 	Webhook WebhookAuth `yaml:"webhook"`
 	// API is who may read incidents and alerts. Empty: this machine, and whoever shows a client certificate.
@@ -18,7 +21,8 @@ type Server struct {
 	StoreTimeout Duration `yaml:"store_timeout" rule:"default=2s;min=1ms"`
 }
 
-// TLS turns HTTPS on when CertFile is set, and mTLS when ClientCAFile is set too. The files are PEM and must exist.
+// TLS is that of a listener: on when CertFile is set, and mTLS when ClientCAFile is set too. The files are PEM and must exist. The
+// certificate and its key are read again when they change.
 type TLS struct {
 	CertFile string `yaml:"cert_file" rule:"file"`
 	// KeyFile is required with CertFile, and the other way round.
@@ -33,10 +37,14 @@ type WebhookAuth struct {
 	// rotated without losing an alert. Those of BearerTokenFiles are added to them.
 	BearerTokens     []Secret `yaml:"bearer_tokens" rule:"minlen=16"`
 	BearerTokenFiles []string `yaml:"bearer_token_files" rule:"into=BearerTokens;minlen=16"`
-	// Username and Password are accepted as basic authentication; one needs the other.
-	Username     string `yaml:"username"`
-	Password     Secret `yaml:"password"`
-	PasswordFile string `yaml:"password_file" rule:"into=Password"`
+	// BearerTokenSHA256s are tokens of which only the hash is here, see [Digest].
+	BearerTokenSHA256s []Secret `yaml:"bearer_token_sha256s" rule:"sha256"`
+	// Username and Password are accepted as basic authentication; one needs the other. A password has at least 16 characters: whoever reaches
+	// the listener can try any. PasswordSHA256 is in the place of Password.
+	Username       string `yaml:"username"`
+	Password       Secret `yaml:"password"`
+	PasswordFile   string `yaml:"password_file" rule:"into=Password"`
+	PasswordSHA256 Secret `yaml:"password_sha256" rule:"sha256"`
 	// AllowAnonymous says that an address which is not loopback may listen without any of the above. Default false.
 	AllowAnonymous bool `yaml:"allow_anonymous"`
 }
@@ -48,15 +56,19 @@ type APIAuth struct {
 	// BearerTokens may read, and nothing else.
 	BearerTokens     []Secret `yaml:"bearer_tokens" rule:"minlen=16"`
 	BearerTokenFiles []string `yaml:"bearer_token_files" rule:"into=BearerTokens;minlen=16"`
+	// BearerTokenSHA256s are such tokens of which only the hash is here, see [Digest].
+	BearerTokenSHA256s []Secret `yaml:"bearer_token_sha256s" rule:"sha256"`
 }
 
 // Operator is somebody who may use the API, and for what.
 type Operator struct {
 	// Name is what the record says, unique. Required.
 	Name string `yaml:"name" rule:"need=alice;name"`
-	// Token is accepted in "Authorization: Bearer …", at least 16 characters. Required, here or in TokenFile.
-	Token     Secret `yaml:"token" rule:"minlen=16"`
-	TokenFile string `yaml:"token_file" rule:"into=Token;minlen=16"`
+	// Token is accepted in "Authorization: Bearer …", at least 16 characters. Required, here or in TokenFile, or as its hash in TokenSHA256
+	// (see [Digest]).
+	Token       Secret `yaml:"token" rule:"minlen=16"`
+	TokenFile   string `yaml:"token_file" rule:"into=Token;minlen=16"`
+	TokenSHA256 Secret `yaml:"token_sha256" rule:"sha256"`
 	// SlackUser is the same person in Slack (U…), so that one who speaks in two places counts once, and two who do count twice.
 	SlackUser string `yaml:"slack_user" rule:"user"`
 	// May are the rights: read; operate (pause, resume, ack, recall, override); approve. Each of the latter includes read.

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"net"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -88,17 +87,4 @@ func isPort(s string, optional bool) bool {
 	}
 	_, err := strconv.ParseUint(s, 10, 16)
 	return err == nil
-}
-
-// isLoopback says whether an address is reached from this machine only. No host at all is every address.
-func isLoopback(addr string) bool {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return false
-	}
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
 }
