@@ -52,6 +52,8 @@ type Delivery struct {
 	Truncated uint64 `json:"truncated,omitempty"`
 	// TraceParent is the W3C trace context of the delivery, if it had one.
 	TraceParent string `json:"traceparent,omitempty"`
+	// TraceState is what others keep beside it, as they wrote it, at most 512 bytes.
+	TraceState string `json:"tracestate,omitempty"`
 }
 
 // Name is the alert's alertname label, or "" if it has none.

@@ -29,6 +29,7 @@ func TestRecordRoundTrip(t *testing.T) {
 		b, list := decoded(t, payload(t, name))
 		d := b.Delivery(at)
 		d.TraceParent = "00-d2bdc679d5209a8d0ad7fa0c59d08cd1-02150be07134a0f1-01"
+		d.TraceState = "vendor=a1,other@x=b"
 		record = alerts.AppendRecord(record, d, b.Alerts)
 		for _, a := range list {
 			a.Delivery = d

@@ -13,6 +13,7 @@ package bus
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -55,9 +56,14 @@ type Config struct {
 	// what we present to an external NATS.
 	Listen string
 	Token  string
-	// URL and CredentialsFile are of an external NATS.
-	URL             string
-	CredentialsFile string
+	// ListenTLS is the TLS of Listen; nil: in the clear. If it demands certificates of clients, they present those beside the token.
+	ListenTLS *tls.Config
+	// URL and CredentialsFile are of an external NATS. Username and Password are another way to be let in there.
+	URL                string
+	CredentialsFile    string
+	Username, Password string
+	// TLS is whom we believe at URL, and what we show: with tls:// in any case, with nats:// if that server demands it. Nil: the system's.
+	TLS *tls.Config
 	// Replicas of every stream; 0 means 1.
 	Replicas int
 	// MaxBytes is how much the alerts' stream may hold; when it is full new alerts are refused. 0 means 8 GiB.
@@ -140,6 +146,13 @@ func (b *Bus) externalOptions() []nats.Option {
 	if b.cfg.CredentialsFile != "" {
 		opts = append(opts, nats.UserCredentials(b.cfg.CredentialsFile))
 	}
+	if b.cfg.Username != "" {
+		opts = append(opts, nats.UserInfo(b.cfg.Username, b.cfg.Password))
+	}
+	if b.cfg.TLS != nil {
+		// The library's own option for this would refuse servers that have no TLS, which nats:// allows; tls:// still insists.
+		opts = append(opts, func(o *nats.Options) error { o.TLSConfig = b.cfg.TLS; return nil })
+	}
 	return opts
 }
 
@@ -150,18 +163,18 @@ func (b *Bus) connect(url string, opts ...nats.Option) error {
 		// A publish that waits in a buffer for a reconnect would be sent late, after its deadline.
 		nats.ReconnectBufSize(-1),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			b.log.Warn().Err(err).Msg("nats reported an error")
+			b.log.Warn().Err(b.cfg.unsaid(err)).Msg("nats reported an error")
 		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
-				b.log.Warn().Err(err).Msg("nats connection lost")
+				b.log.Warn().Err(b.cfg.unsaid(err)).Msg("nats connection lost")
 			}
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) { b.log.Info().Msg("nats connection is back") }),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.lost) }))
 	nc, err := nats.Connect(url, opts...)
 	if err != nil {
-		return fmt.Errorf("connect to nats: %w", err)
+		return fmt.Errorf("connect to nats: %w", b.cfg.unsaid(err))
 	}
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(5*time.Second))
 	if err != nil {

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -16,6 +17,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
 )
+
+// tlsWithin is how long a client may take to agree on TLS: longer than the library's two seconds, which a loaded machine can need.
+const tlsWithin = 5 * time.Second
 
 // maxPayload of the embedded server: one journal message holds many bodies.
 const maxPayload = 8 << 20
@@ -43,6 +47,10 @@ func (b *Bus) startEmbedded(ctx context.Context) error {
 		}
 		opts.DontListen, opts.Host, opts.Port = false, host, port
 		opts.Authorization = b.cfg.Token
+		if cfg := b.cfg.ListenTLS; cfg != nil {
+			opts.TLS, opts.TLSConfig, opts.TLSTimeout = true, cfg, tlsWithin.Seconds()
+			opts.TLSVerify = cfg.ClientAuth == tls.RequireAndVerifyClientCert
+		}
 	}
 	s, err := server.NewServer(opts)
 	if err != nil {

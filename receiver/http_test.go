@@ -2,6 +2,7 @@ package receiver_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -56,7 +57,7 @@ func TestAuth(t *testing.T) {
 	basic := func(user, password string) string {
 		return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 	}
-	both := receiver.Auth{Tokens: []string{"old-token", "new-token"}, Username: "am", Password: "secret"}
+	both := receiver.Auth{Tokens: hashed("old-token", "new-token"), Username: "am", Password: sha256.Sum256([]byte("secret"))}
 	for _, c := range []struct {
 		name, header string
 		auth         receiver.Auth
@@ -78,8 +79,8 @@ func TestAuth(t *testing.T) {
 		{"a wrong name", basic("pm", "secret"), both, 401},
 		{"an empty password", basic("am", ""), both, 401},
 		{"the token as a password", basic("am", "new-token"), both, 401},
-		{"name and password where tokens are wanted", basic("", ""), receiver.Auth{Tokens: []string{"t"}}, 401},
-		{"a token where a name is wanted", "Bearer secret", receiver.Auth{Username: "am", Password: "secret"}, 401},
+		{"name and password where tokens are wanted", basic("", ""), receiver.Auth{Tokens: hashed("t")}, 401},
+		{"a token where a name is wanted", "Bearer secret", receiver.Auth{Username: "am", Password: sha256.Sum256([]byte("secret"))}, 401},
 	} {
 		r := httptest.NewRequest(http.MethodPost, "/webhook", nil)
 		if c.header != "" {

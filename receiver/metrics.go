@@ -16,7 +16,7 @@ type Metrics struct {
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "firebreak_webhook_requests_total",
-			Help: "Requests to the webhook by the status that they were answered with."}, []string{"code"}),
+			Help: "Requests to the webhook by the status that they were answered with; 401 is also what became a 429 for guessing."}, []string{"code"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "firebreak_webhook_request_duration_seconds",
 			Help:    "From a request to the webhook to its answer, storing included.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}, NativeHistogramBucketFactor: 1.1}),

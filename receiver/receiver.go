@@ -12,12 +12,12 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/firebreak-sre/firebreak/alerts"
 	"github.com/firebreak-sre/firebreak/bus"
+	"github.com/firebreak-sre/firebreak/internal/tracing"
 	"github.com/rs/zerolog"
 )
 
@@ -37,7 +37,9 @@ type Config struct {
 	MaxBody      int64
 	StoreTimeout time.Duration
 	Metrics      *Metrics
-	Log          zerolog.Logger
+	// Tracer follows what is taken. Nil: nothing is followed, and the trace that a delivery came with is kept all the same.
+	Tracer *tracing.Tracer
+	Log    zerolog.Logger
 	// Truncated is called for every delivery that lacked alerts of its group; nil: nobody is told. It must not block.
 	Truncated func(alerts.Delivery)
 	// Now is the clock; nil is the machine's.
@@ -77,8 +79,11 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="firebreak"`)
 		}
-		h.cfg.Log.Warn().Int("status", status).Str("code", p.Code).Str("problem", p.Message).Str("remote", r.RemoteAddr).
-			Msg("a notification was not taken")
+		// Of wrong credentials [Guarded] says what is to be said: a line for each would let strangers fill the log.
+		if status != http.StatusUnauthorized {
+			h.cfg.Log.Warn().Int("status", status).Str("code", p.Code).Str("problem", p.Message).Str("remote", r.RemoteAddr).
+				Msg("a notification was not taken")
+		}
 		w.WriteHeader(status)
 		_ = json.NewEncoder(w).Encode(map[string]*problem{"error": p}) // the peer may be gone
 	} else {
@@ -98,10 +103,23 @@ func (h *Webhook) take(w http.ResponseWriter, r *http.Request) (int, *problem) {
 		return 0, &problem{status: http.StatusUnauthorized, Code: "unauthorized", Message: "the credentials are missing or wrong",
 			Hint: "set http_config.authorization or basic_auth in Alertmanager's webhook_configs; Alertmanager does not retry this at once"}
 	}
+	// Behind the credentials: a stranger's trace is none of ours.
+	ctx, span, place := h.cfg.Tracer.Begin(r.Context(), tracing.Receive, tracing.FromHeader(r.Header))
+	defer span.End()
+	stored, p := h.takeBody(ctx, w, r, span, place)
+	if p != nil {
+		span.Fail(p.Code)
+	}
+	return stored, p
+}
+
+// takeBody reads, understands and stores a body.
+func (h *Webhook) takeBody(ctx context.Context, w http.ResponseWriter, r *http.Request, span *tracing.Span, place tracing.Parent) (int, *problem) {
 	buf := h.buffers.Get().(*[]byte)
 	defer h.buffers.Put(buf)
 	body, p := h.read(w, r, (*buf)[:0])
 	*buf = body[:0]
+	span.Count(tracing.Bytes, len(body))
 	if p != nil {
 		return 0, p
 	}
@@ -109,7 +127,8 @@ func (h *Webhook) take(w http.ResponseWriter, r *http.Request) (int, *problem) {
 	if err != nil {
 		return 0, bodyProblem(err)
 	}
-	return h.store(r, parsed)
+	span.Count(tracing.Alerts, len(parsed.Alerts))
+	return h.store(ctx, parsed, place)
 }
 
 // read reads the whole body, bounded, into the buffer that it may grow.
@@ -149,14 +168,14 @@ func bodyProblem(err error) *problem {
 	return p
 }
 
-// store stores every alert of a body, in as many entries as it takes, and waits for all.
-func (h *Webhook) store(r *http.Request, body alerts.Body) (int, *problem) {
-	ctx, cancel := context.WithTimeoutCause(r.Context(), h.cfg.StoreTimeout, errStoreTimeout)
+// store stores every alert of a body, in as many entries as it takes, and waits for all. place is where in a trace they are.
+func (h *Webhook) store(ctx context.Context, body alerts.Body, place tracing.Parent) (int, *problem) {
+	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.StoreTimeout, errStoreTimeout)
 	defer cancel()
 	d := body.Delivery(h.cfg.Now().UTC())
-	d.TraceParent = traceParent(r)
+	d.TraceParent, d.TraceState = place.Trace, place.State
 	for _, entry := range entries(d, body.Alerts, h.cfg.Journal.MaxEntry()) {
-		if err := h.cfg.Journal.Append(ctx, entry); err != nil {
+		if err := appendTo(ctx, h.cfg.Journal, h.cfg.Tracer, entry); err != nil {
 			return 0, storeProblem(err)
 		}
 	}
@@ -205,11 +224,12 @@ func entries(d alerts.Delivery, raws []alerts.Raw, limit int) [][]byte {
 	return out
 }
 
-// traceParent is the W3C trace context of a request, if it is one.
-func traceParent(r *http.Request) string {
-	tp := strings.TrimSpace(r.Header.Get("Traceparent"))
-	if len(tp) != 55 || strings.Trim(tp, "0123456789abcdef-") != "" {
-		return ""
-	}
-	return tp
+// appendTo stores one entry, and follows how long that takes: it waits for the disk, or for the other servers of a cluster.
+func appendTo(ctx context.Context, j Journal, t *tracing.Tracer, entry []byte) error {
+	ctx, span := t.Start(ctx, tracing.Journal)
+	defer span.End()
+	span.Count(tracing.Bytes, len(entry))
+	err := j.Append(ctx, entry)
+	span.Error(err)
+	return err
 }

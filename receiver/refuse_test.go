@@ -195,6 +195,26 @@ func TestRetry(t *testing.T) {
 	}
 }
 
+// What others keep beside the trace is kept with it, if it is valid and short; it never takes the trace with it.
+func TestTraceState(t *testing.T) {
+	t.Parallel()
+	be := newBench(t, bus.Config{}, nil)
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
+	want := []string{"vendor=a1,other@x=b", "", ""}
+	for _, given := range []string{want[0], "=no", "vendor=" + strings.Repeat("a", 250) + ",other=" + strings.Repeat("b", 255)} {
+		be.post(t, "/webhook", strings.NewReader(one("")), "Traceparent", trace, "Tracestate", given)
+	}
+	all := be.stored(t)
+	if len(all) != len(want) {
+		t.Fatalf("got %d alerts, want %d", len(all), len(want))
+	}
+	for i, a := range all {
+		if a.Delivery.TraceParent != trace || a.Delivery.TraceState != want[i] {
+			t.Errorf("delivery %d: got %q and %q, want %q and %q", i, a.Delivery.TraceParent, a.Delivery.TraceState, trace, want[i])
+		}
+	}
+}
+
 // The trace of a delivery is kept, if it is one.
 func TestTraceParent(t *testing.T) {
 	t.Parallel()

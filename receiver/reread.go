@@ -7,6 +7,7 @@ import (
 
 	"github.com/firebreak-sre/firebreak/alerts"
 	"github.com/firebreak-sre/firebreak/alerts/live"
+	"github.com/firebreak-sre/firebreak/internal/tracing"
 	"github.com/rs/zerolog"
 )
 
@@ -21,8 +22,10 @@ type Reread struct {
 	Alertmanagers []Alertmanager
 	Journal       Journal
 	Metrics       *Metrics
-	Log           zerolog.Logger
-	asked         chan struct{}
+	// Tracer follows what is found; nil follows nothing.
+	Tracer *tracing.Tracer
+	Log    zerolog.Logger
+	asked  chan struct{}
 }
 
 // NewReread makes a reader; Run does the reading.
@@ -76,8 +79,11 @@ func (r *Reread) again(ctx context.Context) {
 func (r *Reread) read(ctx context.Context, am Alertmanager) error {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
+	ctx, span, place := r.Tracer.Begin(ctx, tracing.Reread, tracing.Parent{})
+	defer span.End()
 	found, err := am.Alerts(ctx, nil)
 	if err != nil {
+		span.Error(err)
 		return err
 	}
 	var delivery alerts.Delivery // of the whole answer
@@ -92,9 +98,11 @@ func (r *Reread) read(ctx context.Context, am Alertmanager) error {
 		}
 		delivery, raws = a.Delivery, append(raws, raw)
 	}
+	delivery.TraceParent, delivery.TraceState = place.Trace, place.State
+	span.Count(tracing.Alerts, len(raws))
 	// In as few entries as possible: each waits for the disk, and a read that takes too long begins anew.
 	for _, entry := range entries(delivery, raws, r.Journal.MaxEntry()) {
-		if err := r.Journal.Append(ctx, entry); err != nil {
+		if err := appendTo(ctx, r.Journal, r.Tracer, entry); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/firebreak-sre/firebreak/console/operate"
 	"github.com/firebreak-sre/firebreak/incidents"
+	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations/guard"
 )
 
@@ -123,7 +124,7 @@ func TestRefusals(t *testing.T) {
 // somebody else's DNS.
 func TestCrossSite(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(c *operate.Config) { c.Who = operate.Identify(nil, nil, false) })
+	w := newWorld(t, func(c *operate.Config) { c.Who = operate.Identify(policy.APIAuth{}, false) })
 	for _, c := range []struct {
 		name   string
 		header map[string]string

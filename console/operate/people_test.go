@@ -16,9 +16,9 @@ import (
 // Who asks is proved by a token, or only claimed on this machine where there are no tokens at all; a claim never approves.
 func TestIdentify(t *testing.T) {
 	t.Parallel()
-	open, guarded := operate.Identify(nil, nil, false), operate.Identify(operators(), []policy.Secret{reader}, false)
-	onlyReaders := operate.Identify(nil, []policy.Secret{reader}, false)
-	certified := operate.Identify(nil, nil, true)
+	open, guarded := operate.Identify(policy.APIAuth{}, false), operate.Identify(policy.APIAuth{Operators: operators(), BearerTokens: []policy.Secret{reader}}, false)
+	onlyReaders := operate.Identify(policy.APIAuth{BearerTokens: []policy.Secret{reader}}, false)
+	certified := operate.Identify(policy.APIAuth{}, true)
 	const here, there = "127.0.0.1:4711", "192.0.2.7:4711"
 	local := operate.Rights{Read: true, Operate: true}
 	for _, c := range []struct {
@@ -72,7 +72,7 @@ func TestIdentify(t *testing.T) {
 // A local person operates, under a name that they claim, and never approves.
 func TestLocalNeverApproves(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(c *operate.Config) { c.Who = operate.Identify(nil, nil, false) })
+	w := newWorld(t, func(c *operate.Config) { c.Who = operate.Identify(policy.APIAuth{}, false) })
 	st := w.open(t, "waits/one", asked("q1", "plan-1", "retry_budget", 1))
 	for _, verb := range []string{"approve", "deny"} {
 		a := w.do(t, request{http.MethodPost, "incidents/" + st.ID.String() + "/" + verb, "", `{"asking":"q1","plan":"plan-1"}`,

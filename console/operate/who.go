@@ -1,7 +1,6 @@
 package operate
 
 import (
-	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
 	"net"
@@ -83,14 +82,19 @@ const maxName = 64
 //
 // certified says that the listener has demanded a client certificate of its own authority. Whoever shows one reads, also from
 // elsewhere: it may be Alertmanager's, so it orders nothing.
-func Identify(operators []policy.Operator, readers []policy.Secret, certified bool) func(*http.Request) (incidents.Person, Rights, error) {
-	k := keys{open: len(operators) == 0 && len(readers) == 0, certified: certified}
-	for _, o := range operators {
-		k.operators = append(k.operators, key{hash: sha256.Sum256([]byte(o.Token.Reveal())), name: o.Name, operator: o.Name,
+func Identify(api policy.APIAuth, certified bool) func(*http.Request) (incidents.Person, Rights, error) {
+	readers := api.Readers()
+	k := keys{open: len(api.Operators) == 0 && len(readers) == 0, certified: certified}
+	for _, o := range api.Operators {
+		hash, ok := o.Digest()
+		if !ok {
+			continue // nobody can show the token of an operator who has none; a policy that was loaded has no such operator
+		}
+		k.operators = append(k.operators, key{hash: hash, name: o.Name, operator: o.Name,
 			rights: Rights{Read: o.Can(string(Read)), Operate: o.Can(string(Operate)), Approve: o.Can(string(Approve))}})
 	}
-	for _, s := range readers {
-		k.readers = append(k.readers, key{hash: sha256.Sum256([]byte(s.Reveal())), name: "reader", rights: Rights{Read: true}})
+	for _, hash := range readers {
+		k.readers = append(k.readers, key{hash: hash, name: "reader", rights: Rights{Read: true}})
 	}
 	return k.who
 }
@@ -102,7 +106,7 @@ type keys struct {
 }
 
 type key struct {
-	hash [sha256.Size]byte
+	hash policy.Digest
 	name string
 	// operator is the name of the policy that is proved; empty for readers.
 	operator string
@@ -134,7 +138,7 @@ func (k keys) who(r *http.Request) (incidents.Person, Rights, error) {
 
 // find compares a token with every key, whichever fits, so that the time it takes tells nothing.
 func (k keys) find(token string) *key {
-	hash := sha256.Sum256([]byte(token))
+	hash := policy.DigestOf(token)
 	var found *key
 	for _, list := range [][]key{k.readers, k.operators} {
 		for i := range list {

@@ -94,7 +94,7 @@ func newWorld(t *testing.T, change func(*operate.Config)) *world {
 	cfg := operate.Config{
 		Desk: desk.New(w.store, w.agenda, w.ledger, "r1", time.Now), Brake: w.brake, Ledger: w.ledger, Agenda: w.agenda, Records: w.store,
 		Targets: []policy.TargetName{{Handler: "retrystorm", Name: "checkout/payments", Domain: "checkout", Zone: "all"}},
-		Who:     operate.Identify(operators(), []policy.Secret{reader}, false),
+		Who:     operate.Identify(policy.APIAuth{Operators: operators(), BearerTokens: []policy.Secret{reader}}, false),
 		MayApprove: func(p incidents.Person, _, _, fix string) error {
 			if p.Name == "bob" && fix == "shed" {
 				return errNotTheirs

@@ -2,6 +2,7 @@ package haproxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -21,36 +22,70 @@ var ErrSaid = errors.New("haproxy says")
 
 // Client reaches one HAProxy process. Its methods are safe for concurrent use; it keeps no connection.
 type Client struct {
-	network, address string
+	scheme, address string
+	// tls is nil but for the scheme tls.
+	tls *tls.Config
 }
 
-// New takes the path of a socket, e.g. "/run/haproxy/admin.sock", or "tcp://host:port". It does not connect.
+// The schemes of an address. The path of a socket has none.
+const (
+	schemeTCP = "tcp://"
+	schemeTLS = "tls://"
+)
+
+// New takes the path of a socket, e.g. "/run/haproxy/admin.sock", or "tcp://host:port", or "tls://host:port". It does not connect. Over TLS it
+// believes whom the system does, and shows nothing; see [Client.Trusting].
 func New(address string) (*Client, error) {
-	hostPort, tcp := strings.CutPrefix(address, "tcp://")
-	if !tcp {
-		if !filepath.IsAbs(address) {
-			return nil, fmt.Errorf("read address %q: neither the absolute path of a socket nor tcp://host:port", address)
+	for _, scheme := range []string{schemeTCP, schemeTLS} {
+		hostPort, ok := strings.CutPrefix(address, scheme)
+		if !ok {
+			continue
 		}
-		return &Client{network: "unix", address: address}, nil
+		host, port, err := net.SplitHostPort(hostPort)
+		if err != nil || port == "" {
+			return nil, fmt.Errorf("read address %q: not %shost:port", address, scheme)
+		}
+		c := &Client{scheme: scheme, address: hostPort}
+		if scheme == schemeTLS {
+			c.tls = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
+		}
+		return c, nil
 	}
-	if _, port, err := net.SplitHostPort(hostPort); err != nil || port == "" {
-		return nil, fmt.Errorf("read address %q: not tcp://host:port", address)
+	if !filepath.IsAbs(address) {
+		return nil, fmt.Errorf("read address %q: neither the absolute path of a socket nor tls://host:port nor tcp://host:port", address)
 	}
-	return &Client{network: "tcp", address: hostPort}, nil
+	return &Client{address: address}, nil
+}
+
+// Trusting is the same client, which believes and shows over TLS what trust says. The name that the certificate must be for stays that of the
+// address. Without TLS, and with nil, nothing changes.
+func (c *Client) Trusting(trust *tls.Config) *Client {
+	if c.tls == nil || trust == nil {
+		return c
+	}
+	other := *c
+	other.tls = trust.Clone()
+	other.tls.ServerName = c.tls.ServerName
+	return &other
 }
 
 // String is the address, for people.
-func (c *Client) String() string {
-	if c.network == "tcp" {
-		return "tcp://" + c.address
+func (c *Client) String() string { return c.scheme + c.address }
+
+// dial opens a connection. Over TLS both ends have agreed when it returns, as far as this end can tell.
+func (c *Client) dial(ctx context.Context) (net.Conn, error) {
+	switch c.scheme {
+	case schemeTLS:
+		return (&tls.Dialer{Config: c.tls}).DialContext(ctx, "tcp", c.address)
+	case schemeTCP:
+		return (&net.Dialer{}).DialContext(ctx, "tcp", c.address)
 	}
-	return c.address
+	return (&net.Dialer{}).DialContext(ctx, "unix", c.address)
 }
 
 // send carries one line over and returns the whole answer.
 func (c *Client) send(ctx context.Context, commands ...string) (string, error) {
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, c.network, c.address)
+	conn, err := c.dial(ctx)
 	if err != nil {
 		return "", fmt.Errorf("reach haproxy at %s: %w: %w", c, ErrNotSent, err)
 	}

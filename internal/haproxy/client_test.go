@@ -17,7 +17,8 @@ import (
 func TestNew(t *testing.T) {
 	t.Parallel()
 	for address, good := range map[string]bool{"/run/haproxy/admin.sock": true, "tcp://127.0.0.1:9999": true, "tcp://[::1]:9999": true,
-		"": false, "admin.sock": false, "127.0.0.1:9999": false, "tcp://": false, "tcp://host": false, "tcp://host:": false} {
+		"": false, "admin.sock": false, "127.0.0.1:9999": false, "tcp://": false, "tls://[::1]:9999": true, "tls://h.example:1": true, "tls://host": false, "tls://": false, "udp://host:1": false,
+		"tcp://host": false, "tcp://host:": false} {
 		c, err := haproxy.New(address)
 		if (err == nil) != good {
 			t.Errorf("%q: got %v, want good %t", address, err, good)

@@ -41,6 +41,20 @@
 // A new process knows neither state nor marks, with one exception: a reload with load-server-state-from-file carries the
 // state over, with the age of its last change, and no variables. [View.Carried] tells such a state by its age.
 //
+// # Over the network
+//
+// "stats socket" takes "ssl crt …" without a word and speaks in the clear all the same (tried on 2.6.12). What works is a frontend before the socket:
+//
+//	frontend commands
+//	  mode tcp
+//	  bind :9999 ssl crt /etc/haproxy/commands.pem verify required ca-file /etc/haproxy/firebreak-ca.pem
+//	  default_backend commands
+//	backend commands
+//	  mode tcp
+//	  server socket unix@/run/haproxy/admin.sock
+//
+// There is no login: whoever reaches that port may do everything, so it must demand a certificate.
+//
 // # Levels
 //
 // Level user can read states and no marks, operator reads both, admin is needed to change anything. A command above the

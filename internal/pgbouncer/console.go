@@ -85,6 +85,7 @@ func (c *Console) dial(ctx context.Context) (*line, error) {
 		return conn, err
 	}
 	conn, err := pgconn.ConnectConfig(ctx, config)
+	err = unsaid(err, config.Password)
 	l.up.Store(true)
 	if err != nil {
 		return nil, fmt.Errorf("reach pgbouncer as %s: %w", c, err)

@@ -173,6 +173,7 @@ func (s *session) dial(ctx context.Context) error {
 	dialling, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	conn, err := pgx.ConnectConfig(dialling, s.config)
+	err = unsaid(err, s.config.Password)
 	var said *pgconn.PgError
 	switch {
 	case err == nil:

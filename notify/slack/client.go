@@ -48,7 +48,7 @@ type identity struct{ Team, User, Bot string }
 
 func newClient(c Config, h *health, m *Metrics) *client {
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: callTimeout / 2}).DialContext,
-		TLSHandshakeTimeout: callTimeout / 2, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute}
+		TLSHandshakeTimeout: callTimeout / 2, TLSClientConfig: c.TLS.Clone(), ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute}
 	hc := &http.Client{Timeout: callTimeout, Transport: bounded{transport},
 		// The token is in the body. It goes nowhere but where it was sent.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}

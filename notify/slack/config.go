@@ -1,6 +1,7 @@
 package slack
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -40,6 +41,8 @@ type Config struct {
 	Approvers func(handler, target, fix string) []Approver
 	// Operator is the operator of the policy that a user of Slack is; "" if nothing says so. Nil: nobody is.
 	Operator func(userID string) string
+	// TLS is whom we believe there, and what we show. Nil: the system's.
+	TLS *tls.Config
 	// Now is the clock. Nil: time.Now.
 	Now func() time.Time
 }

@@ -40,7 +40,8 @@ func (c *clicks) post(w http.ResponseWriter, r *http.Request) verdict {
 		return c.count("unsigned", http.StatusBadRequest)
 	}
 	if err := verify(r.Header, body, c.config.SigningSecret.Reveal(), c.config.Now()); err != nil {
-		c.log.Warn().Err(err).Msg("a request was refused: slack did not send it")
+		// Strangers can send any number of them: they are counted, and whoever serves this says of whom they come.
+		c.log.Debug().Err(err).Msg("a request was refused: slack did not send it")
 		return c.count("unsigned", http.StatusUnauthorized)
 	}
 	payload, ok := payloadOf(r.Header.Get("Content-Type"), body)

@@ -48,7 +48,7 @@ func New(c Config, p Parts) (*Slack, error) {
 	s.clicks = &clicks{config: c, desk: p.Desk, sink: sink, people: &people{config: c, client: client}, client: client,
 		metrics: p.Metrics, log: log, jobs: make(chan job, queued)}
 	if c.AppToken != "" {
-		s.socket = &socket{client: client, clicks: s.clicks, metrics: p.Metrics, log: log}
+		s.socket = &socket{client: client, tls: c.TLS, clicks: s.clicks, metrics: p.Metrics, log: log}
 	}
 	return s, nil
 }

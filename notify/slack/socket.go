@@ -2,6 +2,7 @@ package slack
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gorilla/websocket"
 	"github.com/rs/zerolog"
 	slackgo "github.com/slack-go/slack"
 	"github.com/slack-go/slack/socketmode"
@@ -35,6 +37,7 @@ const (
 // socket takes presses over Socket Mode. Each comes over one connection of one replica, so every replica can decide it.
 type socket struct {
 	client    *client
+	tls       *tls.Config // nil: the system's
 	clicks    *clicks
 	metrics   *Metrics
 	log       zerolog.Logger
@@ -76,7 +79,8 @@ func (s *socket) set(connected bool) {
 func (s *socket) connect(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	mode := socketmode.New(s.client.api, socketmode.OptionReadLimit(maxFrame), socketmode.OptionPingInterval(pingWithin))
+	mode := socketmode.New(s.client.api, socketmode.OptionReadLimit(maxFrame), socketmode.OptionPingInterval(pingWithin),
+		socketmode.OptionDialer(&websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: callTimeout, TLSClientConfig: s.tls.Clone()}))
 	var wg sync.WaitGroup
 	var stopped error
 	wg.Go(func() {

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -34,7 +35,7 @@ type anchor struct {
 
 // NewObserver reads the anchors of a policy. None is allowed: nothing is asked then.
 func NewObserver(p policy.Observer) (*Observer, error) {
-	o := &Observer{need: p.Need, timeout: p.Timeout.D(), skew: p.ClockSkew.D(), client: anchorClient()}
+	o := &Observer{need: p.Need, timeout: p.Timeout.D(), skew: p.ClockSkew.D(), client: anchorClient(nil)}
 	for _, text := range p.Anchors {
 		a, err := newAnchor(text)
 		if err != nil {
@@ -54,6 +55,16 @@ func NewObserver(p policy.Observer) (*Observer, error) {
 		return nil, fmt.Errorf("configure the observer: clock_skew %s is negative", o.skew)
 	}
 	return o, nil
+}
+
+// Trusting is the same observer, which believes and shows to anchors behind HTTPS what trust says. Nil changes nothing.
+func (o *Observer) Trusting(trust *tls.Config) *Observer {
+	if o == nil || trust == nil {
+		return o
+	}
+	other := *o
+	other.client = anchorClient(trust)
+	return &other
 }
 
 func newAnchor(text string) (anchor, error) {
@@ -80,9 +91,9 @@ func newAnchor(text string) (anchor, error) {
 
 // anchorClient asks an anchor itself and anew each time: over no proxy, which would answer in its place, over no connection
 // that was opened when all was well, and not where the anchor redirects to.
-func anchorClient() *http.Client {
+func anchorClient(trust *tls.Config) *http.Client {
 	return &http.Client{
-		Transport:     &http.Transport{Proxy: nil, DisableKeepAlives: true, MaxResponseHeaderBytes: 64 << 10},
+		Transport:     &http.Transport{Proxy: nil, DisableKeepAlives: true, TLSClientConfig: trust.Clone(), MaxResponseHeaderBytes: 64 << 10},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

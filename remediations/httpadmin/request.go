@@ -16,6 +16,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
 )
 
@@ -205,7 +206,11 @@ func (t *target) do(ctx context.Context, i instance, c command, o remediations.O
 	case len(body) > maxBody:
 		return answer{}, fmt.Errorf("answer is longer than %d bytes", maxBody)
 	}
-	said.body = body
+	token, err := t.token()
+	if err != nil {
+		return answer{}, err
+	}
+	said.body = []byte(policy.Secret(token).Hidden(string(body))) // some values of it are quoted, and the instance may say back what it hears
 	return said, nil
 }
 

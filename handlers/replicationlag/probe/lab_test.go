@@ -89,7 +89,7 @@ func (l *lab) watch(t *testing.T, changes ...func(*policy.PostgresCluster)) *wat
 		t.Fatal(err)
 	}
 	t.Cleanup(fleet.Close)
-	prober, err := New(p, fleet, nil, nil)
+	prober, err := New(p, fleet, nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ package probe
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -50,8 +51,8 @@ type cluster struct {
 
 // New reads which clusters there are and how they are reached. It looks at nothing yet. All problems are reported together. The client's
 // transport is used to ask Patroni; its redirects are not, and nil is a plain client. Without pools nothing is known of read pools behind
-// HTTP endpoints.
-func New(p policy.Policy, looks Looks, pools Pools, client *http.Client) (*Prober, error) {
+// HTTP endpoints. trust is what HAProxy is reached with over TLS (see [haproxy.Client.Trusting]); nil is the system's.
+func New(p policy.Policy, looks Looks, pools Pools, client *http.Client, trust *tls.Config) (*Prober, error) {
 	if client == nil {
 		client = &http.Client{}
 	}
@@ -63,7 +64,7 @@ func New(p policy.Policy, looks Looks, pools Pools, client *http.Client) (*Probe
 	}
 	known := topology.New(p.Postgres)
 	for _, l := range named {
-		c, err := newCluster(known, l.Cluster)
+		c, err := newCluster(known, l.Cluster, trust)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("cluster %q: %w", l.Cluster, err))
 		}
@@ -75,7 +76,7 @@ func New(p policy.Policy, looks Looks, pools Pools, client *http.Client) (*Probe
 	return prober, nil
 }
 
-func newCluster(known topology.Map, name string) (cluster, error) {
+func newCluster(known topology.Map, name string, trust *tls.Config) (cluster, error) {
 	found, ok := known.Find(name)
 	if !ok {
 		return cluster{}, errors.New("postgres names no such cluster")
@@ -86,7 +87,7 @@ func newCluster(known topology.Map, name string) (cluster, error) {
 		if err != nil {
 			return c, fmt.Errorf("reads.haproxy: %w", err)
 		}
-		c.readers = client
+		c.readers = client.Trusting(trust)
 	}
 	return c, nil
 }

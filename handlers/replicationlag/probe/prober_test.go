@@ -14,7 +14,7 @@ func TestNew(t *testing.T) {
 	t.Parallel()
 	p := twoNodes()
 	p.Postgres = append(p.Postgres, policy.PostgresCluster{Cluster: "audit", Nodes: []policy.PostgresNode{{Node: "a1", Host: "10.0.2.11"}}})
-	prober, err := New(p, nobody{}, nil, nil)
+	prober, err := New(p, nobody{}, nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,10 +26,10 @@ func TestNew(t *testing.T) {
 		t.Errorf("a cluster that the handler does not name: got %v", err)
 	}
 	p.Postgres[0].Reads = &policy.ReadPool{HAProxy: &policy.HAProxyPool{Address: "/run/haproxy/admin.sock", Backend: "pg_read"}}
-	if prober, err = New(p, nobody{}, nil, nil); err != nil || prober.clusters[0].readers == nil {
+	if prober, err = New(p, nobody{}, nil, nil, nil); err != nil || prober.clusters[0].readers == nil {
 		t.Errorf("a read pool behind HAProxy is not read: %v", err)
 	}
-	if _, err := New(policy.Policy{}, nil, nil, nil); err != nil {
+	if _, err := New(policy.Policy{}, nil, nil, nil, nil); err != nil {
 		t.Errorf("without clusters: got %v", err)
 	}
 }
@@ -42,7 +42,7 @@ func TestNewRefuses(t *testing.T) {
 	lag.Clusters = append(lag.Clusters, policy.LagCluster{Cluster: "nowhere"}, policy.LagCluster{Cluster: "pooled"})
 	p.Postgres = append(p.Postgres, policy.PostgresCluster{Cluster: "pooled", Nodes: []policy.PostgresNode{{Node: "x", Host: "x"}},
 		Reads: &policy.ReadPool{HAProxy: &policy.HAProxyPool{Address: "somewhere"}}})
-	_, err := New(p, nil, nil, nil)
+	_, err := New(p, nil, nil, nil, nil)
 	if err == nil {
 		t.Fatal("accepted")
 	}

@@ -80,7 +80,7 @@ func twoNodes() policy.Policy {
 func TestObserveEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, err := New(twoNodes(), hanging{}, nil, nil)
+		p, err := New(twoNodes(), hanging{}, nil, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestObserveEnds(t *testing.T) {
 			t.Errorf("after %s: got %+v, %v", took, o, err)
 		}
 	})
-	p, err := New(twoNodes(), nobody{}, nil, nil)
+	p, err := New(twoNodes(), nobody{}, nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,6 +87,10 @@ type Request struct {
 
 // Do makes a call and reads its answer into out, which is nil where there is none (204).
 func (c *Client) Do(ctx context.Context, r Request, out any) error {
+	return c.bearer.HiddenIn(c.do(ctx, r, out)) // the endpoint may say back what it hears
+}
+
+func (c *Client) do(ctx context.Context, r Request, out any) error {
 	request, err := c.request(ctx, r)
 	if err != nil {
 		return err
@@ -102,6 +106,9 @@ func (c *Client) Do(ctx context.Context, r Request, out any) error {
 		return fmt.Errorf("%s %s: read the answer: %w", r.Method, r.Path, err)
 	case len(text) > MaxAnswer:
 		return fmt.Errorf("%s %s: the answer is longer than %d bytes", r.Method, r.Path, MaxAnswer)
+	}
+	if answer.StatusCode != http.StatusOK {
+		text = []byte(c.bearer.Hidden(string(text))) // before it is cut
 	}
 	if err := judge(answer, text, out); err != nil {
 		return fmt.Errorf("%s %s: %w", r.Method, r.Path, err)

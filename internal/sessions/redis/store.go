@@ -92,12 +92,14 @@ func New(c Config) (*Store, error) {
 
 // client reaches one server. Nothing is tried twice: what was sent may have arrived.
 func (c Config) client(addr string) *goredis.Client {
-	return goredis.NewClient(&goredis.Options{
+	client := goredis.NewClient(&goredis.Options{
 		Addr: addr, Username: c.User, Password: c.Password.Reveal(), TLSConfig: c.TLS, Protocol: 2,
 		MaxRetries: -1, DialerRetries: 1, DialTimeout: c.Timeout, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout, ContextTimeoutEnabled: true,
 		PoolSize: 4, DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
+	client.AddHook(unsaid{c.Password})
+	return client
 }
 
 // Close ends all connections.
