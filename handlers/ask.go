@@ -9,6 +9,7 @@ import (
 
 	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
+	"github.com/firebreak-sre/firebreak/internal/tracing"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
 )
@@ -108,9 +109,18 @@ func (r *run) expire(ctx context.Context, a *incidents.Asking) error {
 		Refusal: &incidents.Refusal{Reason: remediations.ReasonApprovalExpired, Words: words}})...)
 }
 
-// approved rebuilds the plan from a fresh look. The approval is for exactly what was asked about: anything else voids it, and is
-// asked about anew, with the difference.
+// approved is for when enough people have said yes.
 func (r *run) approved(ctx context.Context, a *incidents.Asking) (bool, error) {
+	ctx, span := r.span(ctx, tracing.Approve)
+	defer span.End()
+	again, err := r.confirmed(ctx, a)
+	failed(span, err)
+	return again, err
+}
+
+// confirmed rebuilds the plan from a fresh look. The approval is for exactly what was asked about: anything else voids it, and is
+// asked about anew, with the difference.
+func (r *run) confirmed(ctx context.Context, a *incidents.Asking) (bool, error) {
 	observed, err := r.observe(ctx)
 	if err != nil {
 		return false, err

@@ -48,7 +48,7 @@ func (l *Loop) Carry(ctx context.Context, key string) error {
 	r := &run{Loop: l, h: h, st: st, log: l.cfg.Log.With().
 		Str("incident", id.String()).Str("handler", h.Name()).Str("target", st.Target).Logger()}
 	r.target = r.present()
-	err = r.move(ctx)
+	err = r.move(l.traced(ctx, st))
 	if errors.Is(err, incidents.ErrConflict) {
 		l.agenda.Nudge(key) // somebody else moved it on: look at it as it is now
 		return nil
@@ -153,7 +153,12 @@ func (r *run) wait(until time.Time) (bool, error) {
 }
 
 func (r *run) append(ctx context.Context, events ...incidents.Event) error {
-	return r.Loop.append(ctx, r.st, events...)
+	asking, refusal := r.st.Asking, r.st.Refusal
+	err := r.Loop.append(ctx, r.st, events...)
+	if err == nil && r.cfg.Tracer != nil {
+		r.spanOfAsking(ctx, asking, refusal, events)
+	}
+	return err
 }
 
 // append stamps and stores events as one. It is the only way to the record.

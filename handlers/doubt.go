@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firebreak-sre/firebreak/incidents"
+	"github.com/firebreak-sre/firebreak/internal/tracing"
 	"github.com/firebreak-sre/firebreak/remediations"
 )
 
@@ -58,10 +59,15 @@ func (r *run) resolveDoubt(ctx context.Context) (bool, error) {
 func (r *run) askTarget(ctx context.Context, rem remediations.Remediation, o remediations.Order) (remediations.Presence, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout.D())
 	defer cancel()
+	ctx, span := r.spanOf(ctx, tracing.Check, o)
+	ask := rem.Check
 	if fencer, ok := rem.(remediations.Fencer); ok {
-		return fencer.Fence(ctx, o)
+		ask = fencer.Fence
 	}
-	return rem.Check(ctx, o)
+	seen, err := ask(ctx, o)
+	span.Text(tracing.Result, string(seen.State))
+	answered(span, err)
+	return seen, err
 }
 
 // doubt goes on asking. A target that ends the change by itself needs no answer once that time has passed.

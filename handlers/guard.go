@@ -10,6 +10,7 @@ import (
 	"github.com/firebreak-sre/firebreak/alerts"
 	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
+	"github.com/firebreak-sre/firebreak/internal/tracing"
 	"github.com/firebreak-sre/firebreak/remediations"
 	"github.com/firebreak-sre/firebreak/remediations/guard"
 	"github.com/firebreak-sre/firebreak/remediations/ledger"
@@ -74,7 +75,7 @@ func (r *run) arm(ctx context.Context, events []incidents.Event, t thought, rem 
 	if no != nil {
 		return false, r.refuse(ctx, events, *no)
 	}
-	grant, err := r.cfg.Ledger.Reserve(ctx, r.reservation(t), r.now())
+	grant, err := r.reserve(ctx, t)
 	if err != nil {
 		return false, r.refuse(ctx, events, ledgerRefusal(err))
 	}
@@ -133,6 +134,20 @@ func (r *run) reservation(t thought) ledger.Ask {
 	open, known := r.sick(r.target.Zone)
 	return ledger.Ask{Incident: r.st.ID.String(), Domain: r.st.Domain, Zone: r.target.Zone, Target: r.h.Name() + ":" + r.st.Target,
 		Action: t.plan.Step.Remediation + "/" + t.plan.Step.Fix, Class: t.plan.Class, Sick: open, Known: known, Override: r.overridden()}
+}
+
+// reserve asks the ledger, which grants or says no.
+func (r *run) reserve(ctx context.Context, t thought) (remediations.Grant, error) {
+	ctx, span := r.span(ctx, tracing.Reserve)
+	defer span.End()
+	grant, err := r.cfg.Ledger.Reserve(ctx, r.reservation(t), r.now())
+	var no *remediations.NoError
+	if errors.As(err, &no) {
+		span.Text(tracing.Refusal, string(no.Reason))
+		return grant, err
+	}
+	span.Error(err)
+	return grant, err
 }
 
 func ledgerRefusal(err error) incidents.Refusal {

@@ -10,12 +10,22 @@ import (
 	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/internal/failpoint"
+	"github.com/firebreak-sre/firebreak/internal/tracing"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
 )
 
 // issue passes the last gate and sends the change.
 func (r *run) issue(ctx context.Context) (bool, error) {
+	ctx, span := r.spanOf(ctx, tracing.Issue, r.st.Fix().Order)
+	defer span.End()
+	again, err := r.send(ctx)
+	failed(span, err)
+	return again, err
+}
+
+// send asks the last gate whether the change may still be made, and makes it.
+func (r *run) send(ctx context.Context) (bool, error) {
 	f := r.st.Fix()
 	rem, known := r.remediation(f.Order.Remediation)
 	asked := r.now()
@@ -54,7 +64,10 @@ const gateFor = observeTimeout + 5*time.Second
 func (r *run) apply(ctx context.Context, rem remediations.Remediation, o remediations.Order) (remediations.Receipt, error) {
 	ctx, cancel := context.WithDeadline(ctx, o.Deadline)
 	defer cancel()
-	return rem.Apply(ctx, o)
+	ctx, span := r.spanOf(ctx, tracing.Apply, o)
+	receipt, err := rem.Apply(ctx, o)
+	answered(span, err)
+	return receipt, err
 }
 
 // recordApplied stores that the change stands. If somebody else has gone on with the record meanwhile, because we were held up
@@ -93,7 +106,7 @@ func (r *run) takeBack(ctx context.Context, rem remediations.Remediation, o reme
 	r.log.Error().Str("action", o.Action).Msg("a command took effect after it had been given up; it is taken back")
 	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.Timeout.D())
 	defer cancel()
-	if err := rem.Revert(undo, o, receipt); err != nil && !errors.Is(err, remediations.ErrNotOurs) {
+	if err := r.revert(undo, rem, o, receipt); err != nil && !errors.Is(err, remediations.ErrNotOurs) {
 		return fmt.Errorf("take back the late %s of %s: %w", o.Fix, o.Incident, err)
 	}
 	return conflict

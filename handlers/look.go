@@ -7,6 +7,7 @@ import (
 
 	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
+	"github.com/firebreak-sre/firebreak/internal/tracing"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
 )
@@ -39,11 +40,23 @@ func (r *run) look(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	return r.decide(ctx, observed)
+}
+
+// decide thinks about a look and does what comes of it.
+func (r *run) decide(ctx context.Context, observed incidents.Event) (bool, error) {
+	ctx, span := r.span(ctx, tracing.Decide)
+	defer span.End()
 	t, err := r.think(observed)
 	if err != nil {
+		span.Error(err)
 		return false, err
 	}
-	return r.follow(ctx, t)
+	span.Text(tracing.Cause, t.decision.Cause)
+	span.Text(tracing.Verdict, string(t.decision.Verdict))
+	again, err := r.follow(ctx, t)
+	failed(span, err)
+	return again, err
 }
 
 // follow does what a decision asks for.
@@ -94,9 +107,12 @@ func (r *run) refuseStale(ctx context.Context, now time.Time) (bool, error) {
 func (r *run) observe(ctx context.Context) (incidents.Event, error) {
 	look, cancel := context.WithTimeout(ctx, observeTimeout)
 	defer cancel()
+	look, span := r.span(look, tracing.Look)
+	defer span.End()
 	e := incidents.Event{Kind: incidents.Observed, At: r.now().UTC()}
 	var err error
 	e.Seen, err = r.h.observe(look, r.st.Target)
+	span.Error(err)
 	if ctx.Err() != nil {
 		return e, fmt.Errorf("look at %s: %w", r.st.Target, context.Cause(ctx)) // told to stop: it says nothing about the target
 	}
@@ -124,6 +140,7 @@ func (r *run) refuse(ctx context.Context, events []incidents.Event, no incidents
 	if !due.After(r.now()) {
 		due = r.later()
 	}
+	r.cfg.Tracer.Current(ctx).Text(tracing.Refusal, string(no.Reason))
 	if r.st.Stage == incidents.Waiting {
 		events = append(events, incidents.Event{Kind: incidents.Voided, Plan: r.st.Asking.Plan, Note: "refused: " + no.Words})
 	}
@@ -132,9 +149,14 @@ func (r *run) refuse(ctx context.Context, events []incidents.Event, no incidents
 
 // close ends the incident with the one outcome that its record has earned.
 func (r *run) close(ctx context.Context, why string) error {
+	ctx, span := r.span(ctx, tracing.Close)
+	defer span.End()
 	c := conclude(r.st)
 	c.Words += why
-	return r.append(ctx, incidents.Event{Kind: incidents.Closed, Closing: &c})
+	span.Text(tracing.Outcome, string(c.Outcome))
+	err := r.append(ctx, incidents.Event{Kind: incidents.Closed, Closing: &c})
+	failed(span, err)
+	return err
 }
 
 // conclude is the outcome of an incident in which nothing of ours stands any more.

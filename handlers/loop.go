@@ -8,6 +8,7 @@ import (
 
 	"github.com/firebreak-sre/firebreak/bus"
 	"github.com/firebreak-sre/firebreak/incidents"
+	"github.com/firebreak-sre/firebreak/internal/tracing"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
 	"github.com/rs/zerolog"
@@ -16,7 +17,7 @@ import (
 // workers is how many incidents are carried at once on one replica.
 const workers = 16
 
-// Config is what a [Loop] works with. All fields are required but Now and Approvals.
+// Config is what a [Loop] works with. All fields are required but Now, Approvals and Tracer.
 type Config struct {
 	Handlers []*Bound
 	// Remediations by the name that steps use.
@@ -30,7 +31,9 @@ type Config struct {
 	// Basis names the policy in force and this build in the record of every decision.
 	Basis   incidents.Basis
 	Metrics *Metrics
-	Log     zerolog.Logger
+	// Tracer follows what is done for an alert. Nothing is decided by it. Nil: nothing is followed.
+	Tracer *tracing.Tracer
+	Log    zerolog.Logger
 	// Now is the clock; nil is the machine's.
 	Now func() time.Time
 }

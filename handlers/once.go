@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firebreak-sre/firebreak/incidents"
+	"github.com/firebreak-sre/firebreak/internal/tracing"
 )
 
 // verifyOnce watches the symptom after a change that happened and is over. Nothing of it stands, so nothing is held: it ends when it is
@@ -24,11 +25,7 @@ func (r *run) verifyOnce(ctx context.Context) (bool, error) {
 	case now.Before(r.st.Due):
 		return false, nil
 	}
-	observed, err := r.observe(ctx)
-	if err != nil {
-		return false, err
-	}
-	j, err := r.judged(observed)
+	j, observed, err := r.judgeOnce(ctx, f)
 	if err != nil {
 		return false, err
 	}
@@ -50,6 +47,21 @@ func (r *run) verifyOnce(ctx context.Context) (bool, error) {
 		events = append(events, incidents.Event{Kind: incidents.Escalated, Note: "the change did not help, and " + end + ": " + j.Words})
 	}
 	return true, r.endOnce(ctx, events, string(j.Effect)+": "+j.Words)
+}
+
+// judgeOnce looks, and lets the handler say what the change did.
+func (r *run) judgeOnce(ctx context.Context, f *incidents.Fix) (incidents.Judgement, incidents.Event, error) {
+	ctx, span := r.spanOf(ctx, tracing.Verify, f.Order)
+	defer span.End()
+	observed, err := r.observe(ctx)
+	if err != nil {
+		span.Error(err)
+		return incidents.Judgement{}, observed, err
+	}
+	j, err := r.judged(observed)
+	span.Text(tracing.Effect, string(j.Effect))
+	span.Error(err)
+	return j, observed, err
 }
 
 // endOnce takes a change back that did not show that it helped, where that can be done; else it is behind us.

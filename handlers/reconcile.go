@@ -9,6 +9,7 @@ import (
 	"github.com/firebreak-sre/firebreak/alerts"
 	"github.com/firebreak-sre/firebreak/alerts/live"
 	"github.com/firebreak-sre/firebreak/incidents"
+	"github.com/firebreak-sre/firebreak/internal/tracing"
 )
 
 const (
@@ -206,11 +207,7 @@ func (r *Reconciler) gone(ctx context.Context, found map[string]known) ([]alerts
 func (r *Reconciler) enter(ctx context.Context, news []alerts.Alert) error {
 	var failed error
 	for _, a := range news {
-		raw, err := alerts.Encode(a)
-		if err == nil {
-			err = r.journal.Append(ctx, alerts.AppendRecord(nil, a.Delivery, []alerts.Raw{raw}))
-		}
-		if err != nil {
+		if err := r.store(ctx, a); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("store alert %s: %w", a.Fingerprint, err))
 			continue
 		}
@@ -219,4 +216,17 @@ func (r *Reconciler) enter(ctx context.Context, news []alerts.Alert) error {
 			Msg("alertmanager's API says what no webhook said")
 	}
 	return failed
+}
+
+// store stores one alert, in a trace that begins here.
+func (r *Reconciler) store(ctx context.Context, a alerts.Alert) error {
+	ctx, span, place := r.loop.cfg.Tracer.Begin(ctx, tracing.Reconcile, tracing.Parent{})
+	defer span.End()
+	a.Delivery.TraceParent, a.Delivery.TraceState = place.Trace, place.State
+	raw, err := alerts.Encode(a)
+	if err == nil {
+		err = r.journal.Append(ctx, alerts.AppendRecord(nil, a.Delivery, []alerts.Raw{raw}))
+	}
+	span.Error(err)
+	return err
 }

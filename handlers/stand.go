@@ -8,6 +8,7 @@ import (
 
 	"github.com/firebreak-sre/firebreak/handlers/think"
 	"github.com/firebreak-sre/firebreak/incidents"
+	"github.com/firebreak-sre/firebreak/internal/tracing"
 	"github.com/firebreak-sre/firebreak/remediations"
 )
 
@@ -150,18 +151,24 @@ func (r *run) judge(ctx context.Context, f *incidents.Fix) (j incidents.Judgemen
 	if !ok {
 		return j, nil, false, fmt.Errorf("verify %s: there is no remediation %q here", f.Order.Action, f.Order.Remediation)
 	}
+	ctx, span := r.spanOf(ctx, tracing.Verify, f.Order)
+	defer span.End()
 	observed, err := r.observe(ctx)
 	if err != nil {
+		span.Error(err)
 		return j, nil, false, err
 	}
 	if seen, err := r.check(ctx, rem, f.Order); err == nil && seen.State != remediations.Unknown {
 		observed.Presence = &seen
 		if seen.State != remediations.Ours {
+			span.Text(tracing.Result, "not_ours")
 			return j, nil, true, r.append(ctx, observed, incidents.Event{Kind: incidents.NotOurs, Due: r.now(),
 				Note: "the target no longer holds our change (" + string(seen.State) + "): left alone"})
 		}
 	}
 	j, err = r.judged(observed)
+	span.Text(tracing.Effect, string(j.Effect))
+	span.Error(err)
 	return j, []incidents.Event{observed}, false, err
 }
 
@@ -227,7 +234,9 @@ func (r *run) repeatAdjust(ctx context.Context) (bool, error) {
 	defer cancel()
 	o := f.Order
 	o.Deadline = r.now().Add(o.Timeout.D()).UTC()
+	cmd, span := r.spanOf(cmd, tracing.Adjust, o)
 	receipt, err := adjuster.Adjust(cmd, o, f.Receipt)
+	answered(span, err)
 	switch {
 	case errors.Is(err, remediations.ErrNotOurs):
 		return true, r.append(ctx, incidents.Event{Kind: incidents.NotOurs, Note: err.Error(), Due: r.now()})

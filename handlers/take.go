@@ -10,6 +10,7 @@ import (
 	"github.com/firebreak-sre/firebreak/bus"
 	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/internal/failpoint"
+	"github.com/firebreak-sre/firebreak/internal/tracing"
 )
 
 // take enters the alerts of one journal message into the records of the incidents that they are about. It returns an error
@@ -56,11 +57,17 @@ func (l *Loop) enterFor(ctx context.Context, h *Bound, a alerts.Alert) (incident
 	if !ok {
 		return "", nil
 	}
-	return l.enter(ctx, h, target, a)
+	ctx, span := l.cfg.Tracer.Start(l.cfg.Tracer.Under(ctx, placeOf(a)), tracing.Take)
+	defer span.End()
+	span.Text(tracing.Handler, h.Name())
+	span.Text(tracing.Target, target.Name)
+	id, err := l.enter(ctx, h, target, a, span)
+	span.Error(err)
+	return id, err
 }
 
 // enter opens, joins or passes over. It returns the incident that must be looked at now, "" if none.
-func (l *Loop) enter(ctx context.Context, h *Bound, target Target, a alerts.Alert) (incidents.ID, error) {
+func (l *Loop) enter(ctx context.Context, h *Bound, target Target, a alerts.Alert, span *tracing.Span) (incidents.ID, error) {
 	for {
 		latest, err := l.store.Latest(ctx, h.Name(), target.Name)
 		if err != nil {
@@ -78,6 +85,8 @@ func (l *Loop) enter(ctx context.Context, h *Bound, target Target, a alerts.Aler
 		case incidents.Joins:
 			err = l.append(ctx, latest, incidents.Event{Kind: incidents.AlertSeen, Alert: &a, Due: l.cfg.Now().UTC()})
 		default:
+			span.Text(tracing.Joining, string(joining))
+			span.Text(tracing.Incident, id.String())
 			l.cfg.Metrics.joined.WithLabelValues(h.Name(), string(joining)).Inc()
 			return l.untold(latest), nil
 		}
@@ -87,6 +96,8 @@ func (l *Loop) enter(ctx context.Context, h *Bound, target Target, a alerts.Aler
 		if err != nil {
 			return "", fmt.Errorf("record an alert for %s %s: %w", h.Name(), target.Name, err)
 		}
+		span.Text(tracing.Joining, string(joining))
+		span.Text(tracing.Incident, id.String())
 		l.cfg.Metrics.joined.WithLabelValues(h.Name(), string(joining)).Inc()
 		return id, nil
 	}

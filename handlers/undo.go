@@ -7,6 +7,7 @@ import (
 
 	"github.com/firebreak-sre/firebreak/incidents"
 	"github.com/firebreak-sre/firebreak/internal/failpoint"
+	"github.com/firebreak-sre/firebreak/internal/tracing"
 	"github.com/firebreak-sre/firebreak/remediations"
 )
 
@@ -32,7 +33,7 @@ func (r *run) repeatRevert(ctx context.Context) (bool, error) {
 	}
 	failpoint.Hit("undo:before")
 	cmd, cancel := context.WithTimeout(ctx, f.Order.Timeout.D())
-	err := rem.Revert(cmd, f.Order, f.Receipt)
+	err := r.revert(cmd, rem, f.Order, f.Receipt)
 	cancel()
 	failpoint.Hit("undo:after")
 	switch {
@@ -42,6 +43,14 @@ func (r *run) repeatRevert(ctx context.Context) (bool, error) {
 		return true, r.append(ctx, incidents.Event{Kind: incidents.NotOurs, Note: err.Error(), Due: r.later()})
 	}
 	return r.doubtRevert(ctx, f, rem, err)
+}
+
+// revert sends one command to take a change back.
+func (r *run) revert(ctx context.Context, rem remediations.Remediation, o remediations.Order, receipt remediations.Receipt) error {
+	ctx, span := r.spanOf(ctx, tracing.Revert, o)
+	err := rem.Revert(ctx, o, receipt)
+	answered(span, err)
+	return err
 }
 
 // doubtRevert tries again and again. What the target ends by itself has ended once its time has passed.

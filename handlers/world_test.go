@@ -12,6 +12,7 @@ import (
 	"github.com/firebreak-sre/firebreak/alerts"
 	"github.com/firebreak-sre/firebreak/bus"
 	"github.com/firebreak-sre/firebreak/incidents"
+	"github.com/firebreak-sre/firebreak/internal/tracing"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
 	"github.com/firebreak-sre/firebreak/remediations/guard"
@@ -227,6 +228,7 @@ type stage struct {
 	gate      *gate
 	approvals Approvals
 	permits   Permits
+	tracer    *tracing.Tracer // set before the loop runs; nil follows nothing
 	runners   []*Runner
 }
 
@@ -289,7 +291,7 @@ func (s *stage) run(n int) {
 		}
 		loop, err := NewRunner(ctx, Config{Handlers: []*Bound{Bind(family{w: s.world, mode: s.mode}, family{w: s.world, mode: s.mode})},
 			Remediations: map[string]remediations.Remediation{"world": s.world}, Ledger: ledger.New(cell, s.limits), Limits: s.limits,
-			Gate: s.gate, Permits: s.permits, Approvals: s.approvals,
+			Gate: s.gate, Permits: s.permits, Approvals: s.approvals, Tracer: s.tracer,
 			Metrics: NewMetrics(prometheus.NewRegistry()), Log: zerolog.New(zerolog.NewTestWriter(s.t)).Level(zerolog.WarnLevel)}, s.bus)
 		if err != nil {
 			s.t.Fatal(err)

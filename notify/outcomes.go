@@ -12,6 +12,7 @@ import (
 
 	"github.com/firebreak-sre/firebreak/bus"
 	"github.com/firebreak-sre/firebreak/incidents"
+	"github.com/firebreak-sre/firebreak/internal/tracing"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 )
@@ -78,6 +79,7 @@ type Teller struct {
 	sink     Sink
 	kinds    []incidents.Kind
 	called   string
+	tracer   *tracing.Tracer // nil follows nothing
 	metrics  *Metrics
 	log      zerolog.Logger
 }
@@ -118,7 +120,7 @@ func (t *Teller) tell(ctx context.Context, m bus.Msg) error {
 		if !t.wanted(e) {
 			continue
 		}
-		if err := t.send(ctx, outcome(about, e, fmt.Sprintf("%s-%d-%d", id, m.Seq, i))); err != nil {
+		if err := t.follow(ctx, about, outcome(about, e, fmt.Sprintf("%s-%d-%d", id, m.Seq, i))); err != nil {
 			return err
 		}
 	}
@@ -165,17 +167,19 @@ func outcome(about incidents.Opening, e incidents.Event, id string) Outcome {
 }
 
 // send gives up only where trying again cannot help, and says so.
-func (t *Teller) send(ctx context.Context, o Outcome) error {
+func (t *Teller) send(ctx context.Context, o Outcome, span *tracing.Span) error {
 	err := t.sink.Send(ctx, o)
 	switch {
 	case err == nil:
 		t.metrics.sent.WithLabelValues(t.sink.Name()).Inc()
 		return nil
 	case errors.Is(err, ErrPermanent):
+		span.Fail("permanent")
 		t.metrics.failed.WithLabelValues(t.sink.Name(), "permanent").Inc()
 		t.log.Error().Err(err).Str("incident", o.Incident.String()).Str("kind", string(o.Kind)).Msg("an outcome could not be told and is given up")
 		return nil
 	}
+	span.Error(err)
 	t.metrics.failed.WithLabelValues(t.sink.Name(), "retried").Inc()
 	return fmt.Errorf("tell %s of %s: %w", t.sink.Name(), o.ID, err)
 }
