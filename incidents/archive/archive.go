@@ -12,6 +12,7 @@ import (
 
 	"github.com/firebreak-sre/firebreak/bus"
 	"github.com/firebreak-sre/firebreak/incidents"
+	"github.com/firebreak-sre/firebreak/policy"
 )
 
 const (
@@ -135,8 +136,12 @@ func (a *Archive) measure(ctx context.Context) bool {
 		next = max(a.from.from, s.first)
 	}
 	a.metrics.behind(s, next)
-	if a.located.IsZero() || next > s.last {
+	switch {
+	case next > s.last:
 		return !a.located.IsZero()
+	case a.located.IsZero():
+		a.metrics.atLeastSince(a.now())
+		return false
 	}
 	if stored, err := a.source.storedAt(ctx, next); err == nil && !stored.IsZero() {
 		a.metrics.since(stored)
@@ -247,7 +252,7 @@ func (a *Archive) connect(ctx context.Context) error {
 	defer cancel()
 	conn, err := pgx.ConnectConfig(dial, a.config.Copy())
 	if err != nil {
-		return fmt.Errorf("connect: %w", err)
+		return fmt.Errorf("connect: %w", policy.Secret(a.config.Password).HiddenIn(err))
 	}
 	a.conn = conn
 	work, done := context.WithTimeout(ctx, migrateWithin)

@@ -56,6 +56,9 @@ func (m *metrics) lagSeconds() float64 {
 // since says when the oldest message was stored that is not archived.
 func (m *metrics) since(t time.Time) { m.oldest.Store(t.UnixNano()) }
 
+// atLeastSince says that something waits, and that nobody knows yet since when.
+func (m *metrics) atLeastSince(t time.Time) { m.oldest.CompareAndSwap(0, t.UnixNano()) }
+
 // behind says that a message is the next to be archived, of a stream as it is now.
 func (m *metrics) behind(s span, next uint64) {
 	var n uint64

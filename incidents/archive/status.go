@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/firebreak-sre/firebreak/policy"
 )
 
 // Status is what the database says of the archive. What the bus has and the database has not, the server's metrics say.
@@ -110,7 +112,7 @@ func Connect(ctx context.Context, url string) (*pgx.Conn, error) {
 	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
-		return nil, fmt.Errorf("connect to the archive: %w", err)
+		return nil, fmt.Errorf("connect to the archive: %w", policy.Secret(config.Password).HiddenIn(err))
 	}
 	return conn, nil
 }
