@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,38 +12,41 @@ import (
 )
 
 type ruleFile struct {
-	Groups []struct {
-		Rules []struct {
-			Record, Alert, Expr string
-		}
-	}
+	Groups []struct{ Rules []rule }
 }
 
-// An alert on a metric that nobody gives never fires, so every name in the rules for databases is one that is known to be given: by the
-// queries of this folder, by the exporters as they were recorded, by Prometheus itself, or by a rule of the same file.
+// rule is one of a file, with what a person reads of it.
+type rule struct {
+	Record, Alert, Expr, For string
+	Labels                   struct{ Severity string }
+	Annotations              struct{ Summary, Description, Runbook string }
+}
+
+// An alert on a metric that nobody gives never fires, so every name in the rules is one that is known to be given: by the queries of this folder, by
+// the exporters as they were recorded, by this program's source, by an application as a file's beginning says, by Prometheus itself, or by
+// a rule.
 func TestMetricsAreGiven(t *testing.T) {
 	t.Parallel()
-	given := recorded(t, "postgres_exporter.txt", "pgbouncer_exporter.txt")
-	for _, name := range queried(t) {
+	given := recorded(t, "postgres_exporter.txt", "pgbouncer_exporter.txt", "node_exporter.txt", "blackbox_exporter.txt", "patroni_exporter.txt",
+		"etcd_exporter.txt", "application.txt")
+	for _, name := range slices.Concat(queried(t), registered(t), []string{"up"}) {
 		given[name] = true
 	}
-	given["up"] = true
-	for _, file := range []string{"postgres.yaml", "pgbouncer.yaml"} {
-		var rules ruleFile
-		load(t, file, &rules)
-		own, seen := map[string]bool{}, 0
-		for _, group := range rules.Groups {
-			for _, rule := range group.Rules {
-				own[rule.Record] = true
+	files := ruleFiles(t)
+	for _, file := range files {
+		for _, rule := range rulesOf(t, file) {
+			if rule.Record != "" {
+				given[rule.Record] = true
 			}
 		}
-		for _, group := range rules.Groups {
-			for _, rule := range group.Rules {
-				for _, name := range metrics(rule.Expr) {
-					seen++
-					if !given[name] && !own[name] {
-						t.Errorf("%s: %s%s uses %s, which nothing gives", file, rule.Record, rule.Alert, name)
-					}
+	}
+	for _, file := range files {
+		seen := 0
+		for _, rule := range rulesOf(t, file) {
+			for _, name := range metrics(rule.Expr) {
+				seen++
+				if !given[name] {
+					t.Errorf("%s: %s%s uses %s, which nothing gives", file, rule.Record, rule.Alert, name)
 				}
 			}
 		}
@@ -50,6 +54,50 @@ func TestMetricsAreGiven(t *testing.T) {
 			t.Errorf("%s: no metric was found in any expression", file)
 		}
 	}
+}
+
+// registered are the names that the program's source gives to metrics: in the options of one, or as the first argument of a function that makes one.
+func registered(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	for _, source := range []struct{ file, prefix, pattern string }{
+		{"handlers/metrics.go", "firebreak_", `counter\("(\w+)"`},
+		{"handlers/metrics.go", "", `Name: +"(firebreak_\w+)"`},
+		{"internal/sessions/watch/watch.go", "firebreak_sessions", `\bd\("(\w*)"`},
+		{"cmd/firebreak/waiting.go", "", `gauge\("(firebreak_\w+)"`},
+		{"cmd/firebreak/heartbeat.go", "", `Name: +"(firebreak_\w+)"`},
+		{"cmd/firebreak/wire.go", "", `Name: +"(firebreak_\w+)"`},
+		{"cmd/firebreak/fill.go", "", `Name: +"(firebreak_\w+)"`},
+		{"incidents/archive/metrics.go", "", `"(firebreak_\w+)"`},
+		{"notify/outcomes.go", "", `Name: +"(firebreak_\w+)"`},
+		{"notify/slack/metrics.go", "", `Name: +"(firebreak_\w+)"`},
+		{"receiver/metrics.go", "", `Name: +"(firebreak_\w+)"`},
+	} {
+		text, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(source.file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := regexp.MustCompile(source.pattern).FindAllStringSubmatch(string(text), -1)
+		if len(found) == 0 {
+			t.Errorf("%s registers nothing any more", source.file)
+		}
+		for _, m := range found {
+			names = append(names, source.prefix+m[1])
+		}
+	}
+	return names
+}
+
+// rulesOf are all rules of a file.
+func rulesOf(t *testing.T, file string) []rule {
+	t.Helper()
+	var groups ruleFile
+	load(t, file, &groups)
+	var all []rule
+	for _, group := range groups.Groups {
+		all = append(all, group.Rules...)
+	}
+	return all
 }
 
 // The reader of expressions takes names of metrics, and nothing else for one.

@@ -72,7 +72,7 @@ func TestKubernetes(t *testing.T) {
 func TestUnknown(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"nope", "postgres_test", "postgres_exporter_queries", "../rules/postgres", ""} {
-		if text, err := rules.Prometheus(name); err == nil || text != "" || !strings.Contains(err.Error(), "postgres, retrystorm") {
+		if text, err := rules.Prometheus(name); err == nil || text != "" || !strings.Contains(err.Error(), "postgres, region, retrystorm") {
 			t.Errorf("%q: got %d characters, %v, want an error with those that are there", name, len(text), err)
 		}
 	}

@@ -53,7 +53,12 @@ type Runbook struct {
 	Severity Severity
 	// Escalations are what must reach certain people sooner than the severity says.
 	Escalations []Escalation
+	// Commands are what a person types first, as they stand.
+	Commands []string
 }
+
+// Region is the runbook of moving to another region, which has no number of its own.
+const Region = "REGION"
 
 // Escalation is who learns of what, and how soon. Within is zero for at once.
 type Escalation struct {
@@ -69,17 +74,24 @@ func All() []Runbook {
 			{When: "an automatic failover was triggered", Who: "DBA lead"},
 			{When: "a manual failover is required", Who: "engineering manager", Within: 5 * time.Minute},
 			{When: "corruption is suspected", Who: "on-call"},
-			{When: "a failover failed", Who: "crisis team", Within: 15 * time.Minute}}},
+			{When: "a failover failed", Who: "crisis team", Within: 15 * time.Minute}},
+			Commands: []string{"firebreak incidents list", "psql -h NODE -c 'SELECT pg_is_in_recovery()'", "curl -s http://NODE:8008/patroni"}},
 		{ID: "RB-010", Title: "Network partition", Severity: SEV1, Escalations: []Escalation{
 			{When: "both sides go on (split brain)", Who: "lead", Within: 2 * time.Minute},
 			{When: "it must be healed by hand", Who: "crisis team", Within: 5 * time.Minute},
-			{When: "data is inconsistent", Who: "on-call"}}},
-		{ID: "RB-011", Title: "Cascading failure: retry storm, pool exhaustion", Severity: SEV1},
+			{When: "data is inconsistent", Who: "on-call"}},
+			Commands: []string{"firebreak blocked", "firebreak pause --for 1h --reason 'split brain'", "curl -s http://NODE:8008/cluster"}},
+		{ID: "RB-011", Title: "Cascading failure: retry storm, pool exhaustion", Severity: SEV1,
+			Commands: []string{"firebreak incidents watch", "firebreak approvals", "psql -h POOLER -p 6432 pgbouncer -c 'SHOW POOLS'"}},
 		{ID: "RB-012", Title: "Session failover and drift", Severity: SEV1, Escalations: []Escalation{
 			{When: "lag of more than 30 s", Who: "DBA lead", Within: 5 * time.Minute},
 			{When: "more than 1000 orphaned sessions", Who: "engineering", Within: 10 * time.Minute},
 			{When: "sessions are inconsistent", Who: "on-call"},
-			{When: "a recovery failed", Who: "crisis team", Within: 15 * time.Minute}}},
-		{ID: "RB-008", Title: "Partition of a minority", Severity: SEV3},
+			{When: "a recovery failed", Who: "crisis team", Within: 15 * time.Minute}},
+			Commands: []string{"firebreak sessions status STORE", "firebreak incidents list"}},
+		{ID: Region, Title: "Failover to another region", Severity: SEV1,
+			Commands: []string{"curl -s https://REGION/health", "firebreak sessions status STORE"}},
+		{ID: "RB-008", Title: "Partition of a minority", Severity: SEV3,
+			Commands: []string{"firebreak blocked", "curl -s http://NODE:8008/cluster"}},
 	}
 }

@@ -41,6 +41,9 @@ func TestRunbooks(t *testing.T) {
 			t.Errorf("%s %q of %s is out of order, there twice, or has no name", r.ID, r.Title, r.Severity)
 		}
 		seen[r.ID], at = true, place
+		if len(r.Commands) == 0 {
+			t.Errorf("%s does not say what to type first", r.ID)
+		}
 		for _, e := range r.Escalations {
 			if e.When == "" || e.Who == "" || e.Within < 0 {
 				t.Errorf("%s: an escalation says not who learns of what: %+v", r.ID, e)
@@ -66,5 +69,32 @@ func TestDrills(t *testing.T) {
 	}
 	if len(seen) == 0 {
 		t.Error("there are no drills")
+	}
+}
+
+// Every runbook has signs by which it begins, and every sign belongs to one: in the same order, each alert once.
+func TestRows(t *testing.T) {
+	t.Parallel()
+	var order []string
+	for _, r := range runbooks.All() {
+		order = append(order, r.ID)
+	}
+	order = append(order, "") // about Firebreak itself
+	asked, at, seen := map[string]int{}, 0, map[string]bool{}
+	for _, row := range runbooks.Rows() {
+		place := slices.Index(order, row.Runbook)
+		if place < at || seen[row.Alert] || row.Sign == "" || row.Alert == "" || row.File == "" {
+			t.Errorf("%q of %q is out of order, there twice, or says nothing", row.Alert, row.Runbook)
+		}
+		if row.Asked {
+			asked[row.Runbook]++
+		}
+		seen[row.Alert], at = true, place
+	}
+	// As many as the handbook's tables have.
+	for id, want := range map[string]int{"RB-008": 1, "RB-009": 3, "RB-010": 3, "RB-011": 5, "RB-012": 4, runbooks.Region: 2} {
+		if asked[id] != want {
+			t.Errorf("%s has %d rows of the handbook, want %d", id, asked[id], want)
+		}
 	}
 }
