@@ -95,6 +95,8 @@ func (c *archiveMigrateCmd) Run(a *app) error {
 		return err
 	}
 	defer func() { _ = conn.Close(a.ctx) }() // the process ends anyway
+	far := a.progress("making the tables", "", 0, false)
+	defer far.end()
 	version, err := archive.Migrate(a.ctx, conn, schema)
 	if err != nil {
 		return err
@@ -128,7 +130,9 @@ func (c *archiveStatusCmd) Run(a *app) error {
 		return err
 	}
 	defer func() { _ = conn.Close(a.ctx) }() // the process ends anyway
+	far := a.progress("asking the archive", "", 0, c.JSON)
 	s, err := archive.ReadStatus(a.ctx, conn, schema)
+	far.end()
 	if err != nil {
 		return err
 	}

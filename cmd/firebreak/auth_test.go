@@ -3,20 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/firebreak-sre/firebreak/internal/testbed/authority"
 )
 
 // notification is a body of Alertmanager's with one alert that no handler answers.
@@ -95,11 +89,11 @@ func postTo(t *testing.T, client *http.Client, server, authorization string) int
 func TestClientCertificates(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	ours, theirs := newAuthority(t, "ours"), newAuthority(t, "theirs")
-	cert, key := ours.issue(t, "server")
+	ours, theirs := authority.New(t, "ours"), authority.New(t, "theirs")
+	cert, key := ours.Issue(t, "server")
 	writeFile(t, dir, "server.crt", string(cert))
 	writeFile(t, dir, "server.key", string(key))
-	writeFile(t, dir, "clients-ca.crt", string(ours.pem))
+	writeFile(t, dir, "clients-ca.crt", string(ours.PEM))
 	config := writeFile(t, dir, "firebreak.yaml", `
 server:
   listen: 0.0.0.0:0
@@ -111,11 +105,11 @@ server:
 		t.Fatal(err)
 	}
 	server := "https://127.0.0.1:" + port
-	if got := postTo(t, ours.client(t, ours, "alertmanager"), server, ""); got != http.StatusOK {
+	if got := postTo(t, clientOf(t, ours, ours, "alertmanager"), server, ""); got != http.StatusOK {
 		t.Errorf("with a certificate: got %d, want 200", got)
 	}
 	for name, client := range map[string]*http.Client{
-		"no certificate": ours.client(t, nil, ""), "another authority's certificate": ours.client(t, theirs, "alertmanager"),
+		"no certificate": clientOf(t, ours, nil, ""), "another authority's certificate": clientOf(t, ours, theirs, "alertmanager"),
 	} {
 		for _, path := range []string{"/webhook", "/api/v1/alerts", "/healthz"} {
 			if got, err := status(t.Context(), client, server+path); err == nil {
@@ -133,9 +127,9 @@ server:
 }
 
 // readsWithCertificate checks that the command line gets in as well, by flags and by variables: nobody is locked out.
-func readsWithCertificate(t *testing.T, dir, server string, ours *authority) {
+func readsWithCertificate(t *testing.T, dir, server string, ours *authority.Authority) {
 	t.Helper()
-	cert, key := ours.issue(t, "an operator")
+	cert, key := ours.Issue(t, "an operator")
 	files := map[string]string{"FIREBREAK_SERVER": server, "FIREBREAK_CA": dir + "/clients-ca.crt",
 		"FIREBREAK_CERT": writeFile(t, dir, "me.crt", string(cert)), "FIREBREAK_KEY": writeFile(t, dir, "me.key", string(key))}
 	if code, stdout, stderr := firebreak(t, files, "alerts"); code != 0 || !strings.Contains(stdout, "RECEIVED") {
@@ -166,64 +160,12 @@ func status(ctx context.Context, client *http.Client, url string) (int, error) {
 	return resp.StatusCode, resp.Body.Close()
 }
 
-// authority signs certificates.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	pem  []byte
-}
-
-func newAuthority(t *testing.T, name string) *authority {
+// clientOf trusts servers of an authority, and shows a certificate of by, if there is one.
+func clientOf(t *testing.T, a, by *authority.Authority, name string) *http.Client {
 	t.Helper()
-	a := &authority{key: newKey(t)}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a.cert, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	a.pem = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	return a
-}
-
-func newKey(t *testing.T) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-// issue makes a certificate and its key, good for servers on the loopback address and for clients.
-func (a *authority) issue(t *testing.T, name string) (cert, key []byte) {
-	t.Helper()
-	k := newKey(t)
-	template := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, k.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
-}
-
-// client trusts servers of this authority, and shows a certificate of by, if there is one.
-func (a *authority) client(t *testing.T, by *authority, name string) *http.Client {
-	t.Helper()
-	roots := x509.NewCertPool()
-	roots.AddCert(a.cert)
-	cfg := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	cfg := &tls.Config{RootCAs: a.Pool(), MinVersion: tls.VersionTLS12}
 	if by != nil {
-		pair, err := tls.X509KeyPair(by.issue(t, name))
+		pair, err := tls.X509KeyPair(by.Issue(t, name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -238,15 +180,15 @@ func (a *authority) client(t *testing.T, by *authority, name string) *http.Clien
 // A certificate that cannot be used ends serve with its name, not a server that answers nobody.
 func TestUnusableCertificates(t *testing.T) {
 	t.Parallel()
-	a := newAuthority(t, "ours")
-	cert, key := a.issue(t, "server")
-	_, otherKey := a.issue(t, "other")
+	a := authority.New(t, "ours")
+	cert, key := a.Issue(t, "server")
+	_, otherKey := a.Issue(t, "other")
 	for _, c := range []struct {
 		name           string
 		cert, key, ca  []byte
 		want, wantFile string
 	}{
-		{"a key of another certificate", cert, otherKey, a.pem, "load the server's certificate", ""},
+		{"a key of another certificate", cert, otherKey, a.PEM, "server.tls.cert_file", "server.key"},
 		{"no certificate in the authority's file", cert, key, key, "holds no certificate", "clients-ca.crt"},
 	} {
 		dir := t.TempDir()

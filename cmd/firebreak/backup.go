@@ -41,7 +41,7 @@ type backups struct {
 // withBackups puts the backup in front of the other paths of the API.
 func (d *daemon) withBackups(next http.Handler) http.Handler {
 	srv := d.policy.Server
-	return &backups{bus: d.bus, who: operate.Identify(srv.API.Operators, srv.API.BearerTokens, srv.TLS.ClientCAFile != ""),
+	return &backups{bus: d.bus, who: operate.Identify(srv.API, srv.TLS.ClientCAFile != ""),
 		stopping: d.stopping, one: make(chan struct{}, 1), next: next, log: d.log}
 }
 
@@ -140,7 +140,9 @@ func (c *backupCmd) Run(a *app) error {
 		return err
 	}
 	defer func() { _ = body.Close() }()
-	m, err := keepBackup(c.Output, body)
+	far := a.progress("taking the backup", "bytes", 0, c.JSON)
+	m, err := keepBackup(c.Output, far.reading(body))
+	far.end()
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"syscall"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -67,7 +66,7 @@ func (l *logFile) commit(group []logEntry) {
 	}
 	_, err := l.f.Write(buf.Bytes())
 	if err == nil {
-		err = syscall.Fdatasync(int(l.f.Fd()))
+		err = datasync(l.f)
 	}
 	for _, e := range group {
 		e.done <- err

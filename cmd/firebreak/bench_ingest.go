@@ -54,14 +54,16 @@ func (c *benchIngestCmd) Run(a *app) error {
 	}
 	contenders := contenders()
 	results := map[cell]map[string][]measure{}
-	for round := range c.Rounds {
+	far := a.progress("measuring", "runs", int64(c.Rounds*len(cells)*len(contenders)), false)
+	defer far.end()
+	for range c.Rounds {
 		for _, cell := range cells {
 			for _, who := range contenders {
-				fmt.Fprintf(a.stderr, "round %d of %d: %d connections, %d alerts a body: %s\n", round+1, c.Rounds, cell.connections, cell.alerts, who.name)
 				m, err := c.run(a.ctx, who, cell)
 				if err != nil {
 					return fmt.Errorf("%s, %d connections, %d alerts a body: %w", who.name, cell.connections, cell.alerts, err)
 				}
+				far.add(1)
 				if results[cell] == nil {
 					results[cell] = map[string][]measure{}
 				}
@@ -69,6 +71,7 @@ func (c *benchIngestCmd) Run(a *app) error {
 			}
 		}
 	}
+	far.end()
 	return printIngest(a.stdout, cells, contenders, results)
 }
 

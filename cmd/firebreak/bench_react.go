@@ -30,11 +30,15 @@ func (c *benchReactCmd) Run(a *app) error {
 	if c.Rate <= 0 || c.Rate > 1000 || c.Seconds <= 0 || c.Seconds > 600 {
 		return errors.New("--rate goes to 1000, --seconds to 600")
 	}
+	far := a.progress("measuring the floor", "", 0, false)
+	defer far.end()
 	floor, err := c.floor(a.ctx)
 	if err != nil {
 		return fmt.Errorf("measure the floor: %w", err)
 	}
+	far.next("measuring firebreak", "", 0)
 	ours, err := c.firebreak(a.ctx)
+	far.end()
 	if err != nil {
 		return fmt.Errorf("measure firebreak: %w", err)
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"runtime"
 	"text/tabwriter"
@@ -62,25 +61,24 @@ func (c *benchReplayCmd) Run(a *app) error {
 		return err
 	}
 	began := time.Now()
-	made, err := c.fill(a.ctx, a.stderr, b, p, rules)
+	far := a.progress("making the past", "messages", 0, false)
+	defer far.end()
+	made, err := c.fill(a.ctx, far, b, p, rules)
 	if err != nil {
 		return err
 	}
+	far.next("reading it in each way", "", 0)
 	fmt.Fprintf(a.stdout, "a past of %d days: %d incidents, %d messages, %d events, made in %s\n\n", c.Days, made.Incidents, made.Messages, made.Events,
 		time.Since(began).Round(time.Second))
 	return c.measure(a, b, made.Events, rules)
 }
 
 // fill makes the past and stores it.
-func (c *benchReplayCmd) fill(ctx context.Context, progress io.Writer, b *bus.Bus, p policy.Policy, rules replay.Rules) (history.Made, error) {
-	js, n := b.JetStream(), 0
-	last := time.Now()
+func (c *benchReplayCmd) fill(ctx context.Context, far *progress, b *bus.Bus, p policy.Policy, rules replay.Rules) (history.Made, error) {
+	js := b.JetStream()
 	made, err := history.Make(ctx, history.Options{Policy: p, Bounds: rules.Bounds, Incidents: c.Incidents, From: time.Now().AddDate(0, 0, -c.Days).UTC(),
 		Every: time.Duration(c.Days) * 24 * time.Hour / time.Duration(max(1, c.Incidents)), Seed: 1, Build: buildVersion()}, func(m stored.Msg) error {
-		if n++; time.Since(last) > 5*time.Second {
-			last = time.Now()
-			fmt.Fprintf(progress, "%d messages made\n", n)
-		}
+		far.add(1)
 		_, err := js.PublishMsgAsync(&nats.Msg{Subject: m.Subject, Data: m.Data}, jetstream.WithStallWait(time.Minute))
 		return err
 	})

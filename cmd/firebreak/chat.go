@@ -8,6 +8,7 @@ import (
 	"github.com/firebreak-sre/firebreak/bus"
 	"github.com/firebreak-sre/firebreak/incidents"
 	orders "github.com/firebreak-sre/firebreak/incidents/desk"
+	"github.com/firebreak-sre/firebreak/internal/trust"
 	"github.com/firebreak-sre/firebreak/notify/slack"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,7 +16,7 @@ import (
 )
 
 // newSlack is the workspace of the policy, nil if it names none.
-func newSlack(ctx context.Context, b *bus.Bus, d *orders.Desk, p policy.Policy, reg prometheus.Registerer, log zerolog.Logger) (*slack.Slack, error) {
+func newSlack(ctx context.Context, b *bus.Bus, d *orders.Desk, p policy.Policy, to *trust.Trust, reg prometheus.Registerer, log zerolog.Logger) (*slack.Slack, error) {
 	if p.Outcomes.Slack == nil {
 		return nil, nil
 	}
@@ -23,14 +24,14 @@ func newSlack(ctx context.Context, b *bus.Bus, d *orders.Desk, p policy.Policy, 
 	if err != nil {
 		return nil, err
 	}
-	return slack.New(slackConfig(p), slack.Parts{Record: incidents.NewStore(b), Documents: documents{shelf, slack.ErrNoDocument, slack.ErrChanged}, Desk: d, Metrics: slack.NewMetrics(reg), Log: log})
+	return slack.New(slackConfig(p, to), slack.Parts{Record: incidents.NewStore(b), Documents: documents{shelf, slack.ErrNoDocument, slack.ErrChanged}, Desk: d, Metrics: slack.NewMetrics(reg), Log: log})
 }
 
 // slackConfig is the policy as the package takes it.
-func slackConfig(p policy.Policy) slack.Config {
+func slackConfig(p policy.Policy, to *trust.Trust) slack.Config {
 	s := p.Outcomes.Slack
 	return slack.Config{BotToken: s.BotToken, AppToken: s.AppToken, SigningSecret: s.SigningSecret, Channel: s.Channel, Channels: s.Channels,
-		TeamID: s.Team, AppID: s.App, APIURL: s.APIURL, Console: p.Outcomes.Console, Approvers: slackApprovers(p), Operator: operatorOf(p)}
+		TeamID: s.Team, AppID: s.App, APIURL: s.APIURL, TLS: to.Config(), Console: p.Outcomes.Console, Approvers: slackApprovers(p), Operator: operatorOf(p)}
 }
 
 // operatorOf is the operator whose identity a user of Slack is.

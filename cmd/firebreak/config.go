@@ -43,11 +43,16 @@ func (c *configCheckCmd) Run(a *app) error {
 	}
 	printClusters(a.stdout, p)
 	printStores(a.stdout, p)
+	for _, said := range p.Plain() {
+		fmt.Fprintf(a.stdout, "  note: %s\n", said)
+	}
 	if !c.Connect {
 		return nil
 	}
 	fmt.Fprintln(a.stdout, "connecting:")
+	far := a.progress("asking the servers", "", 0, false)
 	failed, err := connectAll(a.ctx, a.stdout, p)
+	far.end()
 	if err != nil {
 		return err
 	}

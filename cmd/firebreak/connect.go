@@ -11,6 +11,7 @@ import (
 	"github.com/firebreak-sre/firebreak/internal/haproxy"
 	"github.com/firebreak-sre/firebreak/internal/pgbouncer"
 	"github.com/firebreak-sre/firebreak/internal/postgres"
+	"github.com/firebreak-sre/firebreak/internal/trust"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/rs/zerolog"
 )
@@ -23,11 +24,16 @@ type connecting struct {
 	out io.Writer
 	// failed counts what does not work; what only should be otherwise is said and not counted.
 	failed int
+	trust  *trust.Trust
 }
 
 // connectAll tries all servers of the policy, and says exactly what is missing. It returns how many things do not work.
 func connectAll(ctx context.Context, out io.Writer, p policy.Policy) (int, error) {
-	c := &connecting{out: out}
+	to, err := openTrust(p, zerolog.Nop())
+	if err != nil {
+		return 0, err
+	}
+	c := &connecting{out: out, trust: to}
 	fleet, err := postgres.Open(serversOf(p), zerolog.Nop())
 	if err != nil {
 		return 0, err
@@ -41,7 +47,7 @@ func connectAll(ctx context.Context, out io.Writer, p policy.Policy) (int, error
 		}
 		c.cluster(ctx, fleet, cluster, needs)
 	}
-	if err := c.sessions(ctx, fleet, p); err != nil {
+	if err := c.sessions(ctx, fleet, p, to); err != nil {
 		return 0, err
 	}
 	return c.failed, nil
@@ -174,9 +180,9 @@ func (c *connecting) reads(ctx context.Context, cluster policy.PostgresCluster) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
-	servers, err := client.Servers(ctx, pool.Backend)
+	servers, err := client.Trusting(c.trust.Config()).Servers(ctx, pool.Backend)
 	if err != nil {
-		c.fail("%s: read pool: %v", cluster.Cluster, err)
+		c.fail("%s: read pool: %v", cluster.Cluster, trust.Hint(err))
 		return
 	}
 	for _, n := range cluster.Nodes {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/firebreak-sre/firebreak/internal/postgres"
 	"github.com/firebreak-sre/firebreak/internal/sessions"
+	"github.com/firebreak-sre/firebreak/internal/trust"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
@@ -15,8 +16,8 @@ import (
 )
 
 // sessions tries every store of sessions: whether it can be read, and what its login may not do that the policy wants of it.
-func (c *connecting) sessions(ctx context.Context, fleet *postgres.Fleet, p policy.Policy) error {
-	stores, err := openSessions(p, fleet, zerolog.Nop())
+func (c *connecting) sessions(ctx context.Context, fleet *postgres.Fleet, p policy.Policy, to *trust.Trust) error {
+	stores, err := openSessions(p, fleet, to, zerolog.Nop())
 	if err != nil {
 		return err
 	}

@@ -68,7 +68,7 @@ func newCounter(t *testing.T, operators ...policy.Operator) *counter {
 	h, err := operate.New(operate.Config{
 		Desk: orders.New(c.store, c.agenda, c.ledger, "r1", time.Now), Brake: c.brake, Ledger: c.ledger, Agenda: c.agenda, Records: c.store,
 		Targets:    []policy.TargetName{{Handler: "retrystorm", Name: "checkout/payments", Domain: "checkout", Zone: "all"}},
-		Who:        operate.Identify(operators, nil, false),
+		Who:        operate.Identify(policy.APIAuth{Operators: operators}, false),
 		MayApprove: func(incidents.Person, string, string, string) error { return nil },
 		Next:       console.NewAPI(b), Log: zerolog.Nop(),
 	})

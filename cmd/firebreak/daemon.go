@@ -1,14 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
+	stdlog "log"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -16,6 +16,8 @@ import (
 	"github.com/firebreak-sre/firebreak/handlers"
 	orders "github.com/firebreak-sre/firebreak/incidents/desk"
 	sessionwatch "github.com/firebreak-sre/firebreak/internal/sessions/watch"
+	"github.com/firebreak-sre/firebreak/internal/tracing/otlp"
+	"github.com/firebreak-sre/firebreak/internal/trust"
 	"github.com/firebreak-sre/firebreak/notify"
 	"github.com/firebreak-sre/firebreak/notify/ladder"
 	"github.com/firebreak-sre/firebreak/notify/slack"
@@ -31,6 +33,8 @@ import (
 type daemon struct {
 	log     zerolog.Logger
 	policy  settings
+	trust   *trust.Trust
+	tracing *otlp.Exporter // nil if the policy names no collector
 	bus     *bus.Bus
 	journal *bus.Journal
 	kernel  *kernel
@@ -64,19 +68,34 @@ func newDaemon(ctx context.Context, s settings, log zerolog.Logger) (*daemon, er
 
 func (d *daemon) build(ctx context.Context) error {
 	var err error
-	if d.bus, err = bus.Open(ctx, busConfig(d.policy.Bus, d.log)); err != nil {
+	if d.trust, err = openTrust(d.policy.Policy, d.log); err != nil {
 		return err
+	}
+	store, err := busConfig(d.policy.Bus, d.trust, d.log)
+	if err != nil {
+		return err
+	}
+	if d.bus, err = bus.Open(ctx, store); err != nil {
+		return trust.Hint(err)
 	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), busUsage(d.bus), incidentsUsage(d.bus))
+	queue, err := newWaiting(ctx, d.bus)
+	if err != nil {
+		return err
+	}
+	reg.MustRegister(queue)
+	if d.tracing, err = newTracing(d.policy.Tracing, d.trust.Config(), d.bus.Name(), reg, d.log); err != nil {
+		return err
+	}
 	d.journal = d.bus.Journal()
-	if d.kernel, err = newKernel(ctx, d.bus, d.policy.Policy); err != nil {
+	if d.kernel, err = newKernel(ctx, d.bus, d.policy.Policy, d.trust); err != nil {
 		return err
 	}
-	if d.servers, err = openDatabases(d.policy.Policy, d.log); err != nil {
+	if d.servers, err = openDatabases(d.policy.Policy, d.trust, d.log); err != nil {
 		return err
 	}
-	if d.runner, err = newRunner(ctx, d.bus, d.kernel, d.servers, d.policy, reg, d.log); err != nil {
+	if d.runner, err = newRunner(ctx, d.bus, d.kernel, d.servers, d.policy, d.trust, d.tracing.Tracer(), reg, d.log); err != nil {
 		return err
 	}
 	if d.desk, err = d.newDesk(ctx); err != nil {
@@ -85,24 +104,24 @@ func (d *daemon) build(ctx context.Context) error {
 	if d.beside, err = d.withArchive(d.watchers(reg), reg); err != nil {
 		return err
 	}
-	if d.slack, err = newSlack(ctx, d.bus, d.desk, d.policy.Policy, reg, d.log); err != nil {
+	if d.slack, err = newSlack(ctx, d.bus, d.desk, d.policy.Policy, d.trust, reg, d.log); err != nil {
 		return err
 	}
-	if d.places, err = newPlaces(d.bus, d.policy.Policy, d.slack); err != nil {
+	if d.places, err = newPlaces(d.bus, d.policy.Policy, d.slack, d.trust); err != nil {
 		return err
 	}
 	if d.ladder, err = newLadder(ctx, d.bus, d.policy.Policy, d.places, d.log); err != nil {
 		return err
 	}
-	d.tellers = newTellers(d.bus, d.places, d.ladder, reg, d.log)
+	d.tellers = newTellers(d.bus, d.places, d.ladder, d.tracing.Tracer(), reg, d.log)
 	routes, err := d.routes(ctx, reg)
 	if err != nil {
 		return err
 	}
-	if d.listener, err = listen(d.policy.Server); err != nil {
+	if d.listener, err = listen(d.policy.Server, d.log); err != nil {
 		return err
 	}
-	d.server = &http.Server{Handler: routes, ReadHeaderTimeout: 5 * time.Second,
+	d.server = &http.Server{Handler: routes, ErrorLog: stdlog.New(strangers{d.log}, "", 0), ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
 	d.server.RegisterOnShutdown(d.endWatches)
 	return nil
@@ -123,7 +142,7 @@ func (d *daemon) watchers(reg prometheus.Registerer) []part {
 	parts := []part{
 		{"databases", d.servers.Run},
 		{"reconciling", handlers.NewReconciler(d.runner.Loop, sources, d.journal, 0).Run},
-		{"heartbeat", newHeartbeat(d.bus.Ready, d.policy.Guard.Heartbeat, reg, d.log).Run},
+		{"heartbeat", newHeartbeat(d.bus.Ready, d.policy.Guard.Heartbeat, outgoing(d.trust), reg, d.log).Run},
 		{"signals", func(ctx context.Context) error { return watchSignals(ctx, d.kernel.brake, d.log) }},
 	}
 	if len(d.policy.Sessions) > 0 {
@@ -144,22 +163,23 @@ func (d *daemon) routes(ctx context.Context, reg *prometheus.Registry) (http.Han
 		ams[i] = am
 	}
 	d.reread = receiver.NewReread(ams, d.journal, metrics, d.log)
+	d.reread.Tracer = d.tracing.Tracer()
 	api, err := d.newAPI(ctx)
 	if err != nil {
 		return nil, err
 	}
 	srv := d.policy.Server
-	return receiver.Routes{
+	return receiver.NewGuarded(receiver.Routes{
 		Webhook: receiver.NewWebhook(receiver.Config{
 			Journal: d.journal, Auth: webhookAuth(srv.Webhook), MaxBody: int64(srv.MaxBody), StoreTimeout: srv.StoreTimeout.D(),
-			Metrics: metrics, Log: d.log, Truncated: d.reread.Ask,
+			Metrics: metrics, Tracer: d.tracing.Tracer(), Log: d.log, Truncated: d.reread.Ask,
 		}),
 		Health:  receiver.Healthy(),
 		Ready:   receiver.Ready([]receiver.Check{{Name: "bus", Ask: d.bus.Ready}}),
 		Metrics: promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg, MaxRequestsInFlight: 4}),
 		API:     d.withBackups(api),
 		Slack:   interactions(d.slack),
-	}, nil
+	}, reg, nil, d.log), nil
 }
 
 // watchesUntil ends with ctx what may take long: watches, and the reading of many records. Everything else is short, and is finished.
@@ -175,41 +195,29 @@ func watchesUntil(ctx context.Context, next http.Handler) http.Handler {
 	})
 }
 
-func listen(s policy.Server) (net.Listener, error) {
+// strangers is where the server's own words go: nearly all are about connections of which no request came, and whoever reaches the listener can
+// make any number of them.
+type strangers struct{ log zerolog.Logger }
+
+// Write logs one line, for those who look for it.
+func (s strangers) Write(line []byte) (int, error) {
+	s.log.Debug().Str("words", string(bytes.TrimRight(line, "\n"))).Msg("the http server says something of a connection")
+	return len(line), nil
+}
+
+func listen(s policy.Server, log zerolog.Logger) (net.Listener, error) {
+	cfg, err := listening("server.tls", s.TLS, log)
+	if err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("tcp", s.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", s.Listen, err)
 	}
-	if s.TLS.CertFile == "" {
+	if cfg == nil {
 		return l, nil
 	}
-	cfg, err := tlsConfig(s.TLS)
-	if err != nil {
-		_ = l.Close()
-		return nil, err
-	}
 	return tls.NewListener(l, cfg), nil
-}
-
-func tlsConfig(t policy.TLS) (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("load the server's certificate: %w", err)
-	}
-	cfg := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	if t.ClientCAFile == "" {
-		return cfg, nil
-	}
-	pem, err := os.ReadFile(t.ClientCAFile)
-	if err != nil {
-		return nil, fmt.Errorf("read the clients' certificate authority: %w", err)
-	}
-	cfg.ClientCAs = x509.NewCertPool()
-	if !cfg.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("read the clients' certificate authority: %s holds no certificate", t.ClientCAFile)
-	}
-	cfg.ClientAuth = tls.RequireAndVerifyClientCert
-	return cfg, nil
 }
 
 // URL is where the daemon is reached.
@@ -286,4 +294,5 @@ func (d *daemon) Close() {
 	if d.bus != nil {
 		d.bus.Close()
 	}
+	d.tracing.Close() // last, since it may wait for the collector
 }

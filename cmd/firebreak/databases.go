@@ -7,6 +7,7 @@ import (
 
 	"github.com/firebreak-sre/firebreak/internal/pgbouncer"
 	"github.com/firebreak-sre/firebreak/internal/postgres"
+	"github.com/firebreak-sre/firebreak/internal/trust"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations"
 	"github.com/firebreak-sre/firebreak/remediations/haproxy"
@@ -36,7 +37,7 @@ type databases struct {
 }
 
 // openDatabases reads the policy. It connects to nothing yet.
-func openDatabases(p policy.Policy, log zerolog.Logger) (*databases, error) {
+func openDatabases(p policy.Policy, to *trust.Trust, log zerolog.Logger) (*databases, error) {
 	d := &databases{}
 	var err error
 	if d.fleet, err = postgres.Open(serversOf(p), log); err != nil {
@@ -45,7 +46,7 @@ func openDatabases(p policy.Policy, log zerolog.Logger) (*databases, error) {
 	if d.sessions, err = sessions.New(sessions.Config{Looks: d.fleet, Acts: d.fleet, Log: log}); err != nil {
 		return nil, err
 	}
-	pools, err := readPools(p)
+	pools, err := readPools(p, to)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +56,7 @@ func openDatabases(p policy.Policy, log zerolog.Logger) (*databases, error) {
 	if err := d.openPoolers(p); err != nil {
 		return nil, err
 	}
-	if d.stores, err = openSessions(p, d.fleet, log); err != nil {
+	if d.stores, err = openSessions(p, d.fleet, to, log); err != nil {
 		return nil, err
 	}
 	return d, nil
@@ -163,7 +164,7 @@ func login(l policy.PostgresLogin) postgres.Login {
 }
 
 // readPools are the backends of HAProxy by cluster.
-func readPools(p policy.Policy) (map[string]haproxy.Pool, error) {
+func readPools(p policy.Policy, to *trust.Trust) (map[string]haproxy.Pool, error) {
 	pools, places := map[string]haproxy.Pool{}, readpools.PlacesOf(p)
 	for _, c := range p.Postgres {
 		if c.Reads == nil || c.Reads.HAProxy == nil {
@@ -173,7 +174,7 @@ func readPools(p policy.Policy) (map[string]haproxy.Pool, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read pool of cluster %s: %w", c.Cluster, err)
 		}
-		pools[c.Cluster] = haproxy.Pool{Client: client, Backend: c.Reads.HAProxy.Backend, Servers: places[c.Cluster], MinReady: c.Reads.MinReady}
+		pools[c.Cluster] = haproxy.Pool{Client: client.Trusting(to.Config()), Backend: c.Reads.HAProxy.Backend, Servers: places[c.Cluster], MinReady: c.Reads.MinReady}
 	}
 	return pools, nil
 }

@@ -62,7 +62,9 @@ func (c *exportCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	order, byID, err := gather(a.ctx, source, func(id incidents.ID) {
+	far := a.progress("reading records", "messages", 0, false)
+	defer far.end()
+	order, byID, err := gather(a.ctx, far.over(source), func(id incidents.ID) {
 		fmt.Fprintf(a.stderr, "left out: incident %s: %v\n", id, incidentfile.ErrPartial)
 	})
 	if err != nil {
@@ -71,6 +73,7 @@ func (c *exportCmd) Run(a *app) error {
 	if len(order) == 0 {
 		return errors.New("there is nothing to export: no incident was found with its beginning")
 	}
+	far.next("exporting", "incidents", int64(len(order)))
 	for _, id := range order {
 		f, err := export(byID[id], rules)
 		if err != nil {
@@ -79,6 +82,7 @@ func (c *exportCmd) Run(a *app) error {
 		if err := c.write(a, f); err != nil {
 			return err
 		}
+		far.add(1)
 	}
 	if rules == nil {
 		fmt.Fprintln(a.stderr, "whether it can be replayed was not tried: no --policy was given")

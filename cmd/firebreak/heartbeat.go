@@ -22,12 +22,17 @@ type heartbeat struct {
 	ready func(context.Context) error
 	at    prometheus.Gauge
 	url   policy.Secret
-	every time.Duration
-	log   zerolog.Logger
+	// client is how it is posted.
+	client *http.Client
+	every  time.Duration
+	log    zerolog.Logger
 }
 
-func newHeartbeat(ready func(context.Context) error, p *policy.Heartbeat, reg prometheus.Registerer, log zerolog.Logger) *heartbeat {
-	h := &heartbeat{ready: ready, log: log, at: prometheus.NewGauge(prometheus.GaugeOpts{Name: "firebreak_heartbeat_timestamp_seconds",
+func newHeartbeat(ready func(context.Context) error, p *policy.Heartbeat, client *http.Client, reg prometheus.Registerer, log zerolog.Logger) *heartbeat {
+	posting := *client
+	// A redirect would take the address, which is the secret, to another host as its Referer.
+	posting.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	h := &heartbeat{ready: ready, client: &posting, log: log, at: prometheus.NewGauge(prometheus.GaugeOpts{Name: "firebreak_heartbeat_timestamp_seconds",
 		Help: "When the bus last answered, in Unix time. Alert when it is old, and when it is absent."})}
 	reg.MustRegister(h.at)
 	if p != nil {
@@ -74,7 +79,7 @@ func (h *heartbeat) post(ctx context.Context) error {
 	if err != nil {
 		return errors.New("post the heartbeat: guard.heartbeat.url is no URL")
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := h.client.Do(req)
 	if err != nil {
 		if u, ok := errors.AsType[*url.Error](err); ok {
 			err = u.Err

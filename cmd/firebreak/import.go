@@ -29,6 +29,8 @@ func (c *importCmd) Run(a *app) error {
 	if len(c.Files) == 0 {
 		return c.list(a)
 	}
+	far := a.progress("importing", "files", int64(len(c.Files)), c.JSON)
+	defer far.end()
 	for _, path := range c.Files {
 		f, err := readFile(path)
 		if err != nil {
@@ -47,6 +49,7 @@ func (c *importCmd) Run(a *app) error {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 		_ = body.Close()
+		far.add(1)
 		fmt.Fprintf(a.stdout, "%s was imported:\n", f.ID)
 		command(a.stdout, fmt.Sprintf("firebreak replay %s --imported", f.ID))
 	}

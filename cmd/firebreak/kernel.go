@@ -8,6 +8,7 @@ import (
 
 	"github.com/firebreak-sre/firebreak/alerts/live"
 	"github.com/firebreak-sre/firebreak/bus"
+	"github.com/firebreak-sre/firebreak/internal/trust"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/remediations/guard"
 	"github.com/firebreak-sre/firebreak/remediations/ledger"
@@ -26,7 +27,7 @@ type kernel struct {
 }
 
 // newKernel builds it on a bus: the ledger and the brake are shared by all replicas.
-func newKernel(ctx context.Context, b *bus.Bus, p policy.Policy) (*kernel, error) {
+func newKernel(ctx context.Context, b *bus.Bus, p policy.Policy, to *trust.Trust) (*kernel, error) {
 	k := &kernel{}
 	books, err := b.Cell(ctx, "ledger", "ledger")
 	if err != nil {
@@ -40,17 +41,17 @@ func newKernel(ctx context.Context, b *bus.Bus, p policy.Policy) (*kernel, error
 	if k.brake, err = guard.NewBrake(switches, p.Guard.StopFile); err != nil {
 		return nil, err
 	}
-	if k.peers, err = newAlertmanagers(p.Alertmanagers); err != nil {
+	if k.peers, err = newAlertmanagers(p.Alertmanagers, to); err != nil {
 		return nil, err
 	}
 	if k.watchdog, err = guard.NewWatchdog(p.Guard.Watchdog, time.Now()); err != nil {
 		return nil, err
 	}
-	k.guard, err = k.newGuard(p)
+	k.guard, err = k.newGuard(p, to)
 	return k, err
 }
 
-func (k *kernel) newGuard(p policy.Policy) (*guard.Guard, error) {
+func (k *kernel) newGuard(p policy.Policy, to *trust.Trust) (*guard.Guard, error) {
 	var err error
 	if k.windows, err = windows.New(p.Guard.Maintenance); err != nil {
 		return nil, err
@@ -67,7 +68,7 @@ func (k *kernel) newGuard(p policy.Policy) (*guard.Guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	return guard.New(guard.Config{Brake: k.brake, Windows: k.windows, Alertmanagers: alertmanagers, Observer: observer, Watchdog: k.watchdog})
+	return guard.New(guard.Config{Brake: k.brake, Windows: k.windows, Alertmanagers: alertmanagers, Observer: observer.Trusting(to.Config()), Watchdog: k.watchdog})
 }
 
 // hostOf is a URL as people may read it: without credentials.
@@ -79,11 +80,11 @@ func hostOf(raw string) string {
 	return u.Host
 }
 
-func newAlertmanagers(ams []policy.Alertmanager) ([]*live.Client, error) {
+func newAlertmanagers(ams []policy.Alertmanager, to *trust.Trust) ([]*live.Client, error) {
 	out := make([]*live.Client, 0, len(ams))
 	for _, am := range ams {
 		c, err := live.New(live.Config{URL: am.URL, BearerToken: am.BearerToken.Reveal(),
-			Username: am.Username, Password: am.Password.Reveal(), Timeout: 10 * time.Second})
+			Username: am.Username, Password: am.Password.Reveal(), Timeout: 10 * time.Second, HTTPClient: outgoing(to)})
 		if err != nil {
 			return nil, fmt.Errorf("alertmanager %s: %w", am.URL, err)
 		}

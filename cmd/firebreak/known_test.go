@@ -88,12 +88,12 @@ func stepsOf(p policy.Policy) []remediations.Step {
 func TestKnownBounds(t *testing.T) {
 	t.Parallel()
 	p := examplePolicy(t)
-	db, err := openDatabases(p, zerolog.Nop())
+	db, err := openDatabases(p, nil, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	admin, err := httpadmin.New(adminConfig(p))
+	admin, err := httpadmin.New(adminConfig(p, nil))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,10 @@ func (c *kpiCmd) Run(a *app) error {
 	}
 	defer func() { _ = body.Close() }()
 	all := kpi.New()
+	far := a.progress("reading records", "messages", 0, c.JSON)
+	defer far.end()
 	err = eachLine(body, func(m console.Stored, _ []byte) error {
+		far.add(1)
 		id, err := incidents.IDOfSubject(m.Subject)
 		if err != nil || m.Error != "" {
 			all.Unread()
@@ -59,6 +62,7 @@ func (c *kpiCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	far.end()
 	r := all.Report(until.Add(-time.Duration(c.Since)), until)
 	switch {
 	case c.JSON:

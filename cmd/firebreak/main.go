@@ -58,6 +58,7 @@ type cli struct {
 	Backup  backupCmd  `cmd:"" help:"Take a backup of a running server."`
 	Restore restoreCmd `cmd:"" help:"Restore a backup, while no server runs."`
 	Config  configCmd  `cmd:"" help:"Check a policy file, or print an example or the schema."`
+	Token   tokenCmd   `cmd:"" help:"Make a token, and the line of the policy that accepts it."`
 	Health  healthCmd  `cmd:"" help:"Say whether a running server is well, for what watches processes."`
 	Bench   benchCmd   `cmd:"" help:"Measure on this machine, beside a floor in the same run."`
 	Version versionCmd `cmd:"" help:"Print the version."`

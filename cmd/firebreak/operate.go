@@ -31,7 +31,7 @@ func (d *daemon) newAPI(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	srv := d.policy.Server
-	who := operate.Identify(srv.API.Operators, srv.API.BearerTokens, srv.TLS.ClientCAFile != "")
+	who := operate.Identify(srv.API, srv.TLS.ClientCAFile != "")
 	read, err := d.recordings(who, console.NewAPI(d.bus))
 	if err != nil {
 		return nil, err

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/firebreak-sre/firebreak/bus"
 	"github.com/firebreak-sre/firebreak/incidents"
+	"github.com/firebreak-sre/firebreak/internal/tracing"
+	"github.com/firebreak-sre/firebreak/internal/trust"
 	"github.com/firebreak-sre/firebreak/notify"
 	"github.com/firebreak-sre/firebreak/notify/everything"
 	"github.com/firebreak-sre/firebreak/notify/ladder"
@@ -34,21 +37,21 @@ type place struct {
 }
 
 // newPlaces are all of the policy but the log, which cannot be called.
-func newPlaces(b *bus.Bus, p policy.Policy, s *slack.Slack) ([]place, error) {
+func newPlaces(b *bus.Bus, p policy.Policy, s *slack.Slack, to *trust.Trust) ([]place, error) {
 	var out []place
 	if s != nil {
 		out = append(out, place{s.Sink(), slack.Name, slack.Kinds(), s.TestMessage})
 	}
 	if pd := p.Outcomes.PagerDuty; pd != nil {
 		sink, err := pagerduty.New(pagerduty.Config{RoutingKey: pd.RoutingKey, URL: pd.URL, Console: p.Outcomes.Console, Severities: pd.Severities},
-			incidents.NewStore(b), isMissing, &http.Client{})
+			incidents.NewStore(b), isMissing, outgoing(to))
 		if err != nil {
 			return nil, fmt.Errorf("outcomes.pagerduty: %w", err)
 		}
 		out = append(out, place{sink, pagerduty.Name, pagerduty.Kinds(), sink.Test})
 	}
 	for _, w := range p.Outcomes.Webhooks {
-		sender, err := webhook.New(webhook.Config{Name: w.Name, URL: w.URL, Secret: []byte(w.Secret.Reveal()), Timeout: w.Timeout.D()}, &http.Client{})
+		sender, err := webhook.New(webhook.Config{Name: w.Name, URL: w.URL, Secret: []byte(w.Secret.Reveal()), Timeout: w.Timeout.D()}, outgoing(to))
 		if err != nil {
 			return nil, fmt.Errorf("outcome webhook %s: %w", w.Name, err)
 		}
@@ -56,7 +59,7 @@ func newPlaces(b *bus.Bus, p policy.Policy, s *slack.Slack) ([]place, error) {
 		out = append(out, place{sink, w.Name, kindsOf(w.Events), sendTest(sink)})
 	}
 	for _, m := range p.Outcomes.Messages {
-		sender, err := newMessenger(m.URL)
+		sender, err := newMessenger(m.URL, to)
 		if err != nil {
 			return nil, fmt.Errorf("outcome message %s: %w", m.Name, err)
 		}
@@ -80,11 +83,11 @@ func kindsOf(names []string) []incidents.Kind {
 func isMissing(err error) bool { return errors.Is(err, bus.ErrNotFound) }
 
 // newTellers tell the log, all places, and the ladder if there is one.
-func newTellers(b *bus.Bus, places []place, l *ladder.Runner, reg prometheus.Registerer, log zerolog.Logger) []*notify.Teller {
+func newTellers(b *bus.Bus, places []place, l *ladder.Runner, tracer *tracing.Tracer, reg prometheus.Registerer, log zerolog.Logger) []*notify.Teller {
 	m := notify.NewMetrics(reg)
 	out := []*notify.Teller{notify.NewTeller(b, notify.Log{Logger: log}, nil, m, log)}
 	for _, p := range places {
-		out = append(out, notify.NewTeller(b, p.Sink, p.kinds, m, log).Called(p.called))
+		out = append(out, notify.NewTeller(b, p.Sink, p.kinds, m, log).Called(p.called).Traced(tracer))
 	}
 	if l != nil {
 		out = append(out, notify.NewTeller(b, l, ladder.Kinds(), m, log))
@@ -119,8 +122,11 @@ func newLadder(ctx context.Context, b *bus.Bus, p policy.Policy, places []place,
 // messenger sends texts over the services that shoutrrr knows.
 type messenger struct{ router *router.ServiceRouter }
 
-func newMessenger(url policy.Secret) (messenger, error) {
-	r, err := shoutrrr.CreateSenderWithOptions(types.SenderOptions{}, url.Reveal())
+func newMessenger(url policy.Secret, to *trust.Trust) (messenger, error) {
+	// A redirect would take the address, which is the secret, to another host as its Referer.
+	client := outgoing(to)
+	client.Timeout, client.CheckRedirect = time.Minute, func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	r, err := shoutrrr.CreateSenderWithOptions(types.SenderOptions{HTTPClient: client}, url.Reveal())
 	if err != nil {
 		return messenger{}, errors.New("its URL names no service that can be used: see the list of services of shoutrrr")
 	}

@@ -31,7 +31,10 @@ func (c *replayCmd) against(a *app, source records) error {
 	}
 	got := comparison{Policy: p.rules.Hash, Build: p.rules.Build, Unset: p.unset}
 	e := replay.New(p.rules, got.add)
-	if err := source(a.ctx, func(m recorded) error { e.Next(m.Message); return nil }); err != nil {
+	far := a.progress("replaying", "messages", 0, c.JSON)
+	err = far.over(source)(a.ctx, func(m recorded) error { e.Next(m.Message); return nil })
+	far.end()
+	if err != nil {
 		return err
 	}
 	got.Totals = e.Finish()

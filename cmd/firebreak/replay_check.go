@@ -23,7 +23,10 @@ func (c *replayCmd) check(a *app, source records) error {
 		return err
 	}
 	checker := replay.NewChecker(p.rules)
-	if err := source(a.ctx, func(m recorded) error { checker.Next(m.Message); return nil }); err != nil {
+	far := a.progress("deriving decisions", "messages", 0, c.JSON)
+	err = far.over(source)(a.ctx, func(m recorded) error { checker.Next(m.Message); return nil })
+	far.end()
+	if err != nil {
 		return err
 	}
 	got := checked{Policy: p.rules.Hash, Build: p.rules.Build, Unset: p.unset, Check: checker.Result()}

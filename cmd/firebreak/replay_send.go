@@ -16,7 +16,9 @@ func (c *replayCmd) send(a *app, source records) error {
 		return err
 	}
 	t, sent := teller{app: a, speed: speed, json: true}, 0
-	err = source(a.ctx, func(m recorded) error {
+	far := a.progress("telling again", "messages", 0, c.JSON)
+	defer far.end()
+	err = far.over(source)(a.ctx, func(m recorded) error {
 		if err := t.wait(m.Events[0].At); err != nil {
 			return err
 		}

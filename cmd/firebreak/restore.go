@@ -42,12 +42,22 @@ func (c *restoreCmd) Run(a *app) error {
 	}
 	defer func() { _ = f.Close() }()
 	log := newLog(a.stderr, false).Level(zerolog.WarnLevel)
-	cfg := busConfig(s.Bus, log)
-	cfg.Listen = "" // services must not see half of it
-	// The folder is touched only for a file that is good. Restore reads it again: it may be anybody's by then.
-	if _, err := backup.Verify(f); err != nil {
+	to, err := openTrust(s.Policy, log)
+	if err != nil {
 		return err
 	}
+	cfg, err := busConfig(s.Bus, to, log)
+	if err != nil {
+		return err
+	}
+	cfg.Listen = "" // services must not see half of it
+	// The folder is touched only for a file that is good. Restore reads it again: it may be anybody's by then.
+	far := a.progress("reading the backup", "bytes", sizeOf(f), false)
+	defer far.end()
+	if _, err := backup.Verify(far.reading(f)); err != nil {
+		return err
+	}
+	far.next("restoring", "", 0)
 	if _, err := f.Seek(0, 0); err != nil {
 		return fmt.Errorf("read the backup again: %w", err)
 	}
@@ -61,6 +71,7 @@ func (c *restoreCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	far.end()
 	item(a.stdout, "", fmt.Sprintf("restored from the backup of %s, as it was at %s:", m.Name, stamp(m.Begun)))
 	fmt.Fprintf(a.stdout, "  %d incidents are open and will be carried on\n", left.open)
 	if left.dropped > 0 {
@@ -70,6 +81,15 @@ func (c *restoreCmd) Run(a *app) error {
 		"(firebreak blocked, firebreak incidents list), and then let go with:")
 	command(a.stdout, "firebreak resume")
 	return nil
+}
+
+// sizeOf is how large a file is, 0 if it does not say.
+func sizeOf(f *os.File) int64 {
+	info, err := f.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // openEmpty opens the bus without streams. What an unfinished restore has left in a folder is removed with all that the server keeps there;

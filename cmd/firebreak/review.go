@@ -27,7 +27,9 @@ gives the same document. The page of --format html needs nothing else: no script
 
 // Run writes the document. A file that is there already is replaced as a whole, or not at all.
 func (c *reviewCmd) Run(a *app) error {
+	far := a.progress("reading the record", "", 0, c.Format == "json")
 	rec, err := c.record(a.ctx, c.Incident)
+	far.end()
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 type runbooksCmd struct {
-	List runbooksListCmd `cmd:"" default:"1" help:"All of them by severity: who answers how soon, the targets, whom else to call, what is practised when."`
+	List runbooksListCmd `cmd:"" default:"1" help:"All of them by severity: who answers how soon, the targets, the alerts, what to type first, whom else to call, what is practised when."`
 	Show runbooksShowCmd `cmd:"" help:"One runbook: what is looked at, decided, changed and never done, and what a person does by hand."`
 }
 
@@ -37,7 +37,7 @@ func (runbooksListCmd) Run(a *app) error {
 		p.entry(fmt.Sprintf("  %-10s %-18s ", d.Every, d.Name), d.Shows)
 	}
 	p.line("")
-	p.entry("", "One of them: firebreak runbooks show NAME. How incidents went against the targets: firebreak kpi.")
+	p.entry("", "One of them: firebreak runbooks show NAME. What each alert is about: firebreak rules list. How incidents went against the targets: firebreak kpi.")
 	return nil
 }
 
@@ -67,6 +67,14 @@ func (p page) runbook(r runbooks.Runbook) {
 	if sources := sourcesOf(r.ID); len(sources) > 0 {
 		p.entry("    targets  ", strings.Join(sources, "; "))
 	}
+	p.entry("    alerts   ", strings.Join(alertsOf(r.ID), ", "))
+	for i, c := range r.Commands {
+		prefix := "             "
+		if i == 0 {
+			prefix = "    type     "
+		}
+		p.line(prefix + c)
+	}
 	for i, e := range r.Escalations {
 		prefix := "             "
 		if i == 0 {
@@ -78,6 +86,17 @@ func (p page) runbook(r runbooks.Runbook) {
 		}
 		p.entry(prefix, fmt.Sprintf("%s: %s %s", e.When, e.Who, within))
 	}
+}
+
+// alertsOf are the rules that notice what a runbook is for. "firebreak rules list" says what each is about.
+func alertsOf(id string) []string {
+	var names []string
+	for _, row := range runbooks.Rows() {
+		if row.Runbook == id {
+			names = append(names, row.Alert)
+		}
+	}
+	return names
 }
 
 // familiesOf are the failure families that automate a runbook.

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.yaml.in/yaml/v4"
+
 	"github.com/firebreak-sre/firebreak/alerts/runbooks"
 	"github.com/firebreak-sre/firebreak/handlers"
 	targets "github.com/firebreak-sre/firebreak/incidents/measure"
@@ -45,7 +47,7 @@ func TestRunbooks(t *testing.T) {
 	t.Parallel()
 	index := printed(t, "runbooks")
 	for _, want := range []string{"SEV-1  respond within 15m", "executives after 30m", "RB-012", "recovered < 5 min",
-		"crisis team within 15m", "quarterly"} {
+		"crisis team within 15m", "quarterly", "ClusterMinority", "firebreak incidents watch", "MTTR target, network: 1 h"} {
 		if !strings.Contains(index, want) {
 			t.Errorf("the index does not say %q:\n%s", want, index)
 		}
@@ -64,6 +66,61 @@ func TestRunbooks(t *testing.T) {
 			t.Errorf("%s is not found by its number", name)
 		}
 	}
+}
+
+// What a person is told to type first is a command that there is.
+func TestRunbooksCommands(t *testing.T) {
+	t.Parallel()
+	tried := 0
+	for _, r := range runbooks.All() {
+		for _, c := range r.Commands {
+			words := strings.Fields(c)
+			if words[0] != "firebreak" {
+				continue
+			}
+			words = slices.DeleteFunc(strings.Fields(strings.SplitN(c, "--reason", 2)[0])[1:], func(w string) bool { return w == "" })
+			tried++
+			if help := printed(t, append(words, "--help")...); !strings.Contains(help, "firebreak "+words[0]) {
+				t.Errorf("%s: %q is no command:\n%s", r.ID, c, help)
+			}
+		}
+	}
+	if tried == 0 {
+		t.Error("no command of the program was tried")
+	}
+}
+
+// Each alert that a handler is said to answer is one that its default policy names, and the other way round.
+func TestRowsAgreeWithHandlers(t *testing.T) {
+	t.Parallel()
+	said := map[string][]string{}
+	for _, row := range runbooks.Rows() {
+		if row.Handler != "" {
+			said[row.Handler] = append(said[row.Handler], row.Alert)
+		}
+	}
+	for _, name := range handlers.RunbookNames() {
+		slices.Sort(said[name])
+		got := defaultAlerts(t, name)
+		if slices.Sort(got); !slices.Equal(got, said[name]) {
+			t.Errorf("%s answers %v, and the rows say %v", name, got, said[name])
+		}
+	}
+}
+
+// defaultAlerts are a handler's, as the example policy shows them.
+func defaultAlerts(t *testing.T, handler string) []string {
+	t.Helper()
+	var p struct {
+		Handlers map[string]struct{ Alerts []string }
+	}
+	if err := yaml.Unmarshal([]byte(printed(t, "config", "example")), &p); err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Handlers[handler].Alerts) == 0 {
+		t.Fatalf("the example policy names no alerts of %s", handler)
+	}
+	return p.Handlers[handler].Alerts
 }
 
 // What there is no page for is said, with what there is.
@@ -118,6 +175,15 @@ func TestRulesCommand(t *testing.T) {
 	all, one := printed(t, "rules"), printed(t, "rules", "firebreak")
 	if !strings.Contains(all, "alert: RetryStorm\n") || !strings.Contains(one, "alert: Watchdog\n") || strings.Contains(one, "RetryStorm") {
 		t.Errorf("all: %d characters, one: %q", len(all), one)
+	}
+	if twice := printed(t, "rules", "firebreak", "firebreak"); twice != one {
+		t.Error("a name that is given twice is not printed once")
+	}
+	list := printed(t, "rules", "list")
+	for _, row := range runbooks.Rows() {
+		if !strings.Contains(list, row.Alert+" ") || !strings.Contains(all, "alert: "+row.Alert+"\n") {
+			t.Errorf("%s is not listed, or not printed", row.Alert)
+		}
 	}
 	if objects := printed(t, "rules", "--format", "kubernetes", "firebreak", "postgres"); strings.Count(objects, "kind: PrometheusRule\n") != 2 {
 		t.Errorf("want two objects: %q", objects)

@@ -106,6 +106,9 @@ func (s server) send(req *http.Request) (io.ReadCloser, error) {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
+		if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); unknown {
+			return nil, fmt.Errorf("ask the server at %s: its certificate is of an authority that this machine does not know (--ca or FIREBREAK_CA names it): %w", s.Server, err)
+		}
 		return nil, fmt.Errorf("ask the server at %s (is \"firebreak serve\" running there? --server names another): %w", s.Server, err)
 	}
 	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusCreated {

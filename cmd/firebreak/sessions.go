@@ -16,6 +16,7 @@ import (
 	"github.com/firebreak-sre/firebreak/internal/sessions/httpapi"
 	"github.com/firebreak-sre/firebreak/internal/sessions/postgres/prompt"
 	"github.com/firebreak-sre/firebreak/internal/sessions/redis"
+	"github.com/firebreak-sre/firebreak/internal/trust"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/rs/zerolog"
 
@@ -36,10 +37,10 @@ type sessionStores struct {
 
 // openSessions reads the stores of the policy, those in PostgreSQL over a fleet that has their nodes (see [sessionNodes]). It connects to
 // nothing yet.
-func openSessions(p policy.Policy, fleet *postgres.Fleet, log zerolog.Logger) (*sessionStores, error) {
+func openSessions(p policy.Policy, fleet *postgres.Fleet, to *trust.Trust, log zerolog.Logger) (*sessionStores, error) {
 	s := &sessionStores{stores: map[string]sessions.Store{}, servers: prompt.New(fleet)}
 	for _, store := range p.Sessions {
-		opened, err := s.open(p, store)
+		opened, err := s.open(p, store, to)
 		if err != nil {
 			s.Close()
 			return nil, fmt.Errorf("sessions of %s: %w", store.Store, err)
@@ -55,7 +56,7 @@ func openSessions(p policy.Policy, fleet *postgres.Fleet, log zerolog.Logger) (*
 }
 
 // open opens one store.
-func (s *sessionStores) open(p policy.Policy, store policy.SessionStore) (sessions.Store, error) {
+func (s *sessionStores) open(p policy.Policy, store policy.SessionStore, to *trust.Trust) (sessions.Store, error) {
 	switch {
 	case store.Redis != nil:
 		c, err := redisConfig(store)
@@ -76,7 +77,8 @@ func (s *sessionStores) open(p policy.Policy, store policy.SessionStore) (sessio
 		c.Servers = s.servers
 		return table.New(c)
 	case store.HTTP != nil:
-		return httpapi.New(httpapi.Config{URL: store.HTTP.URL, Bearer: store.HTTP.BearerToken, Timeout: store.HTTP.Timeout.D()})
+		return httpapi.New(httpapi.Config{URL: store.HTTP.URL, Bearer: store.HTTP.BearerToken, Timeout: store.HTTP.Timeout.D(),
+			Transport: direct(to)})
 	}
 	return nil, errors.New("the policy does not say where they are")
 }
@@ -115,12 +117,12 @@ func (s *sessionStores) Close() {
 }
 
 // driftHandler is the family sessiondrift over the stores.
-func driftHandler(p policy.Policy, s *sessionStores) (*handlers.Bound, error) {
+func driftHandler(p policy.Policy, s *sessionStores, to *trust.Trust) (*handlers.Bound, error) {
 	thinks, err := sessiondrift.New(p)
 	if err != nil {
 		return nil, err
 	}
-	looks, err := driftprobe.New(p, s.lookers(), probeClient())
+	looks, err := driftprobe.New(p, s.lookers(), probeClient(to))
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,12 @@ func (i inStore) open(a *app) (opened, error) {
 	if err != nil {
 		return opened{}, err
 	}
-	all, err := openSessions(p, fleet, zerolog.Nop())
+	to, err := openTrust(p, zerolog.Nop())
+	if err != nil {
+		fleet.Close()
+		return opened{}, err
+	}
+	all, err := openSessions(p, fleet, to, zerolog.Nop())
 	if err != nil {
 		fleet.Close()
 		return opened{}, err
@@ -123,7 +128,9 @@ func (c *sessionsVerifyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	far := a.progress("trying the endpoint", "", 0, c.JSON)
 	report := sessionstest.Run(a.ctx, client, sessionstest.Options{Bench: sessionstest.NewRemote(client), Within: c.Within, Only: c.Only})
+	far.end()
 	if c.JSON {
 		err = a.printJSON(report)
 	} else {
@@ -166,7 +173,9 @@ func (c *sessionsSnapshotCmd) Run(a *app) error {
 		return err
 	}
 	defer o.close()
+	far := a.progress("reading the sessions", "", 0, c.JSON)
 	s, err := move.Take(a.ctx, o.store, c.Node, c.Most)
+	far.end()
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,9 @@ func (c *sessionsMoveCmd) Run(a *app) error {
 		return c.end(a, store)
 	}
 	cfg := move.Config{To: c.To, Within: c.Within, MostSessions: c.Most, Keep: c.keep()}
+	far := a.progress("checking what is needed", "", 0, c.JSON)
 	report, err := move.Plan(a.ctx, store, cfg)
+	far.end()
 	if err != nil || c.DryRun {
 		return c.tell(a, report, err)
 	}
@@ -73,7 +75,9 @@ func (c *sessionsMoveCmd) Run(a *app) error {
 			return exitError{1}
 		}
 	}
+	far = a.progress("moving, and comparing before and after", "", 0, c.JSON)
 	report, err = move.Redis(a.ctx, store, cfg)
+	far.end()
 	return c.tell(a, report, err)
 }
 
@@ -217,6 +221,8 @@ func (c *sessionsCompareCmd) Run(a *app) error {
 		return err
 	}
 	defer o.close()
+	far := a.progress("reading the sessions", "", 0, c.JSON)
+	defer far.end()
 	after, err := move.Take(a.ctx, o.store, sessions.Primary, c.Most)
 	if err != nil {
 		return err
@@ -224,6 +230,7 @@ func (c *sessionsCompareCmd) Run(a *app) error {
 	if !after.At.After(before.At) {
 		return fmt.Errorf("the snapshot is of %s, and by the store's clock it is %s: one reading cannot be compared with itself", stamp(before.At), stamp(after.At))
 	}
+	far.next("comparing", "", 0)
 	result := compared{Store: c.Store, Before: before.At, After: after.At}
 	if result.Sessions, err = move.Compare(a.ctx, o.store, before, after); err != nil {
 		return err
@@ -232,9 +239,11 @@ func (c *sessionsCompareCmd) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("read the replication: %w", err)
 	}
+	far.next("comparing the replicas", "replicas", int64(len(replication.Replicas)))
 	ok := result.Sessions.OK()
 	for _, r := range replication.Replicas {
 		_, sides, err := move.Both(a.ctx, o.store, r.Name, c.Most)
+		far.add(1)
 		one := sideStatus{Sides: sides}
 		if one.Replica = r.Name; err != nil {
 			one.Problem = err.Error()
@@ -242,6 +251,7 @@ func (c *sessionsCompareCmd) Run(a *app) error {
 		ok = ok && err == nil && sides.OK()
 		result.Sides = append(result.Sides, one)
 	}
+	far.end()
 	if err := c.tell(a, result); err != nil {
 		return err
 	}

@@ -37,11 +37,13 @@ func (c *sessionsRestoreCmd) Run(a *app) error {
 	defer o.close()
 	var list []sessions.Session
 	unreadable := 0
+	far := a.progress("looking for what it took", "", 0, c.JSON)
 	err = eachSession(a.ctx, o.store, sessions.Query{Quarantined: true}, c.Most, &unreadable, func(s sessions.Session) {
 		if s.Quarantined != nil && s.Quarantined.Action == c.Action {
 			list = append(list, s)
 		}
 	})
+	far.end()
 	if err != nil {
 		return err
 	}

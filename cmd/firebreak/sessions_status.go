@@ -59,7 +59,9 @@ func (c *sessionsStatusCmd) Run(a *app) error {
 		return err
 	}
 	defer o.close()
+	far := a.progress("looking at the store", "", 0, c.JSON)
 	s, err := c.look(a.ctx, o)
+	far.end()
 	if err != nil {
 		return err
 	}

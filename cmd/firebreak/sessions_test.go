@@ -160,7 +160,7 @@ handlers: {sessiondrift: {stores: [{store: accounts, fix: {allow: [quarantine]}}
 func TestOpensExample(t *testing.T) {
 	t.Parallel()
 	p := examplePolicy(t)
-	db, err := openDatabases(p, zerolog.Nop())
+	db, err := openDatabases(p, nil, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestOpensExample(t *testing.T) {
 	if len(db.stores.stores) != len(p.Sessions) || len(db.stores.lookers()) != len(p.Sessions) || len(p.Sessions) < 3 {
 		t.Errorf("got %d stores of %d", len(db.stores.stores), len(p.Sessions))
 	}
-	if h, err := driftHandler(p, db.stores); err != nil || h.Name() != "sessiondrift" || len(h.Targets()) != 2 {
+	if h, err := driftHandler(p, db.stores, nil); err != nil || h.Name() != "sessiondrift" || len(h.Targets()) != 2 {
 		t.Errorf("the handler: %v", err)
 	}
 	var names []string
@@ -180,7 +180,7 @@ func TestOpensExample(t *testing.T) {
 	}
 	broken := p
 	broken.Sessions = []policy.SessionStore{{Store: "x", TTL: policy.Duration(time.Second)}}
-	if _, err := openSessions(broken, db.fleet, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "sessions of x: ") {
+	if _, err := openSessions(broken, db.fleet, nil, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "sessions of x: ") {
 		t.Errorf("a store that is nowhere: %v", err)
 	}
 	bare := policy.SessionStore{Store: "x", TTL: policy.Duration(time.Second), Redis: &policy.RedisSessions{Primary: "h:1",

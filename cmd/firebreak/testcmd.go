@@ -58,12 +58,15 @@ func (c *testCmd) Run(a *app) error {
 	if !c.JSON {
 		p.print(a.stdout, c.Policy)
 	}
+	far := a.progress("trying the policy", "files", int64(len(paths)), c.JSON)
+	defer far.end()
 	failed := 0
 	for _, path := range paths {
 		if a.ctx.Err() != nil {
 			return a.ctx.Err()
 		}
 		t := c.test(path, p.rules)
+		far.add(1)
 		if !t.OK {
 			failed++
 		}

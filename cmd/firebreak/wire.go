@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,8 @@ import (
 	"github.com/firebreak-sre/firebreak/handlers/replicationlag"
 	"github.com/firebreak-sre/firebreak/handlers/retrystorm"
 	"github.com/firebreak-sre/firebreak/incidents"
+	"github.com/firebreak-sre/firebreak/internal/tracing"
+	"github.com/firebreak-sre/firebreak/internal/trust"
 	"github.com/firebreak-sre/firebreak/policy"
 	"github.com/firebreak-sre/firebreak/receiver"
 	"github.com/firebreak-sre/firebreak/remediations"
@@ -32,27 +33,31 @@ import (
 	stormprobe "github.com/firebreak-sre/firebreak/handlers/retrystorm/probe"
 )
 
-func busConfig(b policy.Bus, log zerolog.Logger) bus.Config {
-	cfg := bus.Config{URL: b.URL, CredentialsFile: b.CredentialsFile, Replicas: b.Replicas,
+func busConfig(b policy.Bus, to *trust.Trust, log zerolog.Logger) (bus.Config, error) {
+	listen, err := listening("bus.tls", b.TLS, log)
+	cfg := bus.Config{URL: b.URL, CredentialsFile: b.CredentialsFile, Username: b.Username, Password: b.Password.Reveal(), TLS: to.Config(),
+		ListenTLS: listen, Replicas: b.Replicas,
 		Listen: b.Listen, Token: b.Token.Reveal(), MaxBytes: int64(b.MaxBytes),
 		IncidentsMaxBytes: int64(b.IncidentsMaxBytes), MaxAge: b.MaxAge.D(), Log: log}
 	if b.URL == "" {
 		cfg.Dir = b.Data
 	}
-	return cfg
+	return cfg, err
 }
 
 // newRunner puts together the handlers and what they may use. A new fix is one line here, a new failure family one in allFamilies.
-func newRunner(ctx context.Context, b *bus.Bus, k *kernel, db *databases, p settings, reg prometheus.Registerer, log zerolog.Logger) (*handlers.Runner, error) {
+func newRunner(ctx context.Context, b *bus.Bus, k *kernel, db *databases, p settings, to *trust.Trust, tracer *tracing.Tracer, reg prometheus.Registerer, log zerolog.Logger) (*handlers.Runner, error) {
 	breakers, err := breaker.Open(ctx, b.JetStream(), b.Replicas())
 	if err != nil {
 		return nil, err
 	}
-	admin, err := httpadmin.New(adminConfig(p.Policy))
+	places := adminConfig(p.Policy, to)
+	places.Client = adminClient(places.Client, tracer)
+	admin, err := httpadmin.New(places)
 	if err != nil {
 		return nil, err
 	}
-	all, err := allFamilies(p.Policy, db, admin)
+	all, err := allFamilies(p.Policy, db, admin, to)
 	if err != nil {
 		return nil, err
 	}
@@ -65,17 +70,17 @@ func newRunner(ctx context.Context, b *bus.Bus, k *kernel, db *databases, p sett
 		Remediations: map[string]remediations.Remediation{"breaker": breakers, httpadmin.Name: admin, haproxy.Name: db.reads,
 			postgres.Name: db.sessions, pgbouncer.Name: db.changing, sessions.Name: db.stores.fixes},
 		Ledger: k.ledger, Gate: k.guard, Permits: p.Permits, Approvals: approvals{p.Policy}, Limits: p.Limits,
-		Basis: incidents.Basis{Policy: p.Policy.Hash(), Build: buildVersion()}, Metrics: handlers.NewMetrics(reg), Log: log,
+		Basis: incidents.Basis{Policy: p.Policy.Hash(), Build: buildVersion()}, Metrics: handlers.NewMetrics(reg), Tracer: tracer, Log: log,
 	}, b)
 }
 
 // allFamilies are all failure families: what each thinks, with what it looks with.
-func allFamilies(p policy.Policy, db *databases, admin *httpadmin.Admin) ([]*handlers.Bound, error) {
+func allFamilies(p policy.Policy, db *databases, admin *httpadmin.Admin, to *trust.Trust) ([]*handlers.Bound, error) {
 	storm, err := retrystorm.New(p.Handlers.RetryStorm)
 	if err != nil {
 		return nil, err
 	}
-	stormProbe, err := stormprobe.New(p.Handlers.RetryStorm, probeClient())
+	stormProbe, err := stormprobe.New(p.Handlers.RetryStorm, probeClient(to))
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +88,7 @@ func allFamilies(p policy.Policy, db *databases, admin *httpadmin.Admin) ([]*han
 	if err != nil {
 		return nil, err
 	}
-	lagProbe, err := lagprobe.New(p, db.fleet, httpPools{policy: p, admin: admin}, probeClient())
+	lagProbe, err := lagprobe.New(p, db.fleet, httpPools{policy: p, admin: admin}, probeClient(to), to.Config())
 	if err != nil {
 		return nil, err
 	}
@@ -91,11 +96,11 @@ func allFamilies(p policy.Policy, db *databases, admin *httpadmin.Admin) ([]*han
 	if err != nil {
 		return nil, err
 	}
-	poolProbe, err := poolprobe.New(p, db.fleet, db.lookers(), probeClient())
+	poolProbe, err := poolprobe.New(p, db.fleet, db.lookers(), probeClient(to))
 	if err != nil {
 		return nil, err
 	}
-	drift, err := driftHandler(p, db.stores)
+	drift, err := driftHandler(p, db.stores, to)
 	if err != nil {
 		return nil, err
 	}
@@ -122,28 +127,20 @@ func chosen(all []*handlers.Bound, names []string) ([]*handlers.Bound, error) {
 	return slices.DeleteFunc(all, func(h *handlers.Bound) bool { return !slices.Contains(names, h.Name()) }), nil
 }
 
-// probeClient keeps as many connections to one host as a look needs at once: the library keeps two, and dials the others anew each time.
-func probeClient() *http.Client {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConnsPerHost = 16
-	return &http.Client{Transport: t}
-}
-
 // adminConfig are the HTTP endpoints of all edges, nodes and pools that have some.
-func adminConfig(p policy.Policy) httpadmin.Config {
-	return httpadmin.Config{Edges: endpoints.Edges(p), Nodes: endpoints.Nodes(p)}
+func adminConfig(p policy.Policy, to *trust.Trust) httpadmin.Config {
+	return httpadmin.Config{Edges: endpoints.Edges(p), Nodes: endpoints.Nodes(p), Client: outgoing(to)}
 }
 
 func webhookAuth(a policy.WebhookAuth) receiver.Auth {
-	return receiver.Auth{Tokens: reveal(a.BearerTokens), Username: a.Username, Password: a.Password.Reveal()}
-}
-
-func reveal(secrets []policy.Secret) []string {
-	out := make([]string, len(secrets))
-	for i, s := range secrets {
-		out[i] = s.Reveal()
+	auth := receiver.Auth{Username: a.Username}
+	for _, token := range a.Tokens() {
+		auth.Tokens = append(auth.Tokens, token)
 	}
-	return out
+	if password, ok := a.PasswordDigest(); ok {
+		auth.Password = password
+	}
+	return auth
 }
 
 func buildInfo() prometheus.Collector {
