@@ -29,7 +29,7 @@ type values = map[string]any
 
 // variants are the installations that deploy/kubernetes shows, by the name of their file.
 func variants() map[string]values {
-	monitoring := values{"serviceMonitor": true, "prometheusRule": true, "rules": []any{"firebreak", "retrystorm", "postgres", "pgbouncer", "sessions"}}
+	monitoring := values{"serviceMonitor": true, "prometheusRule": true, "rules": []any{"firebreak", "retrystorm", "postgres", "pgbouncer", "sessions", "cascade", "cluster", "region"}}
 	return map[string]values{
 		"embedded":   {},
 		"external":   {"bus": values{"mode": "external"}},

@@ -15,6 +15,9 @@ import (
 // binaryVariable holds the path of the program that the Dockerfile's command built, which all tests here run.
 const binaryVariable = "FIREBREAK_DEPLOYTEST_BINARY"
 
+// imageStamp is what the image is told of itself here.
+const imageStamp = "v0.0.1-deploytest,0123abc,2026-01-31T12:00:00Z,false"
+
 // TestMain builds the program once, as the image does.
 func TestMain(m *testing.M) { os.Exit(withBinary(m)) }
 
@@ -47,8 +50,8 @@ func buildAsImage(output string) error {
 	if m == nil {
 		return fmt.Errorf("the Dockerfile has no line with go build … -o /out/firebreak")
 	}
-	cmd := exec.Command("go", append(append([]string{"build"}, strings.Fields(m[2])...), "-o", output, m[3])...)
-	cmd.Dir, cmd.Env = "../..", append(os.Environ(), strings.Fields(m[1])...)
+	cmd := exec.Command("sh", "-c", fmt.Sprintf("%s go build %s -o '%s' %s", m[1], m[2], output, m[3]))
+	cmd.Dir, cmd.Env = "../..", append(os.Environ(), "STAMP="+imageStamp)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build as the Dockerfile does: %w\n%s", err, out)
 	}
@@ -72,6 +75,9 @@ func TestImageProgramNeedsNothing(t *testing.T) {
 		if p.Type == elf.PT_INTERP {
 			t.Error("it needs a loader")
 		}
+	}
+	if said := runs(t, binary, "version"); !strings.Contains(said, "firebreak v0.0.1-deploytest ") || !strings.Contains(said, "commit 0123abc") {
+		t.Errorf("it was told %s, and says %q", imageStamp, said)
 	}
 	program, err := os.ReadFile(binary)
 	if err != nil {

@@ -61,7 +61,7 @@ func samples() []sample {
 		{"imports", "bus/a.go", importing("alerts"), "bus imports alerts"},
 		{"imports", "bus/a_test.go", importing("alerts"), "bus imports alerts"},
 		{"imports", "policy/b.go", importing("internal/failpoint"), "policy imports internal/failpoint"},
-		{"imports", "receiver/a.go", importing("handlers"), "receiver imports handlers; receiver/... may import only alerts/..., bus/..., internal/failpoint, what lies below itself [imports: it publishes and never acts]"},
+		{"imports", "receiver/a.go", importing("handlers"), "receiver imports handlers; receiver/... may import only alerts/..., bus/..., internal/tracing, internal/failpoint, what lies below itself [imports: it publishes and never acts]"},
 		{"imports", "policy/a.go", importing("remediations"), "policy imports remediations"},
 		{"imports", "policy/a.go", importing("alerts/live"), "policy imports alerts/live"},
 		{"imports", "remediations/a.go", importing("remediations/breaker"), "remediations imports remediations/breaker"},

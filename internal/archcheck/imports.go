@@ -33,6 +33,9 @@ const checks = "internal/archcheck"
 // failpoint marks places where tests crash the process; in production it is empty.
 const failpoint = "internal/failpoint"
 
+// tracing begins spans and knows nothing of where they go: the library that sends them is below it, for cmd alone.
+const tracing = "internal/tracing"
+
 // servers are clients of the systems that handlers look at and fixes change: leaves, which know nothing of either.
 func servers() []string {
 	return []string{"internal/postgres", "internal/haproxy", "internal/pgbouncer", "internal/sessions/...", "internal/topology"}
@@ -86,7 +89,7 @@ func rooms() []Room {
 		{Folder: "alerts/...", May: []string{"alerts"}, Below: true, Why: "it reads alerts; what is done about them is not its business"},
 		{Folder: "bus/...", May: []string{"bus", failpoint}, Below: true, Why: leaf},
 		{Folder: "bus/stored", Why: "those who only read the past import it, so it brings no client"},
-		{Folder: "receiver/...", May: []string{"alerts/...", "bus/...", failpoint}, Below: true, Why: "it publishes and never acts"},
+		{Folder: "receiver/...", May: []string{"alerts/...", "bus/...", tracing, failpoint}, Below: true, Why: "it publishes and never acts"},
 		{Folder: "policy/...", May: []string{"alerts", "policy"}, Below: true, Why: "it says what is allowed; those who ask import it, never the other way"},
 
 		{Folder: "remediations", May: []string{"policy"}, Why: "it is the contract of a fix and its bounds; fixes import it, never the other way"},
@@ -100,7 +103,7 @@ func rooms() []Room {
 
 		{Folder: "incidents/...", May: []string{"alerts", "bus/...", "policy", "remediations", "incidents", failpoint}, Below: true, Why: "it is the record; it knows what is written, not who decides or tells"},
 		{Folder: "incidents", May: []string{"alerts", "bus/stored", "policy", "remediations"}, Tests: []string{"bus/..."}, Why: "a replay reads it, so it brings no client: where records are kept is brought to it"},
-		{Folder: "handlers", May: []string{"alerts/...", "bus/...", "policy", "remediations", "remediations/guard", "remediations/ledger", "incidents/...", "handlers/think", failpoint}, Why: "the loop knows no failure family and no fix by name; cmd brings them"},
+		{Folder: "handlers", May: []string{"alerts/...", "bus/...", "policy", "remediations", "remediations/guard", "remediations/ledger", "incidents/...", "handlers/think", tracing, failpoint}, Why: "the loop knows no failure family and no fix by name; cmd brings them"},
 		{Folder: "handlers/modeltest", May: []string{"alerts/...", "bus/...", "policy", "remediations", "incidents/...", "handlers", "handlers/think", failpoint}, Tests: []string{"remediations/..."}, Why: "it models the world around the loop; a failure family is named in families, with what it may rest on"},
 		{Folder: "handlers/think", May: []string{"alerts", "policy", "remediations", "incidents"}, Why: "it only thinks: a replay runs it, so nothing that it imports can reach a system"},
 		{Folder: "handlers/replay", May: []string{"alerts", "bus/stored", "policy", "remediations", "remediations/ledger", "incidents", "handlers/think"}, Why: "it runs the rules on the past; nothing that it imports can reach a system"},
@@ -108,7 +111,7 @@ func rooms() []Room {
 			"handlers/retrystorm", "handlers/replicationlag", "handlers/poolexhaustion", "handlers/sessiondrift"}, Tests: []string{"drills/..."}, Below: true, Why: "it runs the rules on the past; nothing that it imports can reach a system"},
 		{Folder: "incidents/kpi", May: []string{"alerts", "policy", "remediations", "incidents", "incidents/measure"}, Why: "it counts what the record says"},
 		{Folder: "incidents/review", May: []string{"alerts", "policy", "remediations", "incidents", "incidents/measure"}, Why: "it tells what the record says"},
-		{Folder: "notify", May: []string{"incidents/...", "policy", "bus/...", "notify/..."}, Tests: []string{"alerts", "remediations"}, Why: "it reads the record from the bus and tells what it says; it decides nothing"},
+		{Folder: "notify", May: []string{"incidents/...", "policy", "bus/...", "notify/...", tracing}, Tests: []string{"alerts", "remediations"}, Why: "it reads the record from the bus and tells what it says; it decides nothing"},
 		{Folder: "notify/...", May: []string{"incidents/...", "policy", "notify"}, Tests: []string{"alerts", "bus/...", "remediations"}, Below: true, Why: "a way to tell somebody knows what is told, not where it is kept"},
 		{Folder: "console/...", May: []string{"incidents/...", "policy", "alerts/...", "bus/..."}, Below: true, Why: "it shows what the record says; it changes nothing"},
 		{Folder: "console/operate", May: []string{"incidents/...", "policy", "bus/...", "remediations", "remediations/guard", "remediations/ledger"}, Tests: []string{"alerts/..."}, Why: "people order here; what becomes of it is the desk's, the brake's and the ledger's"},
@@ -117,14 +120,19 @@ func rooms() []Room {
 		{Folder: "cmd/...", May: []string{anything}, Why: "it wires everything"},
 		{Folder: "deploy/deploytest", May: []string{anything}, Why: "it holds the files of this folder against what the product is"},
 		{Folder: "deploy/...", May: []string{"policy", "alerts/..."}, Below: true, Why: "its examples are read by the product's own loader, and do nothing"},
+		{Folder: tracing, Why: "it is a leaf: whoever is followed imports it, so it brings nothing that sends anything"},
+		{Folder: tracing + "/otlp", May: []string{tracing}, Why: "it sends what it is given, and nothing waits for it"},
+		{Folder: "internal/trust", Why: "it is a leaf: TLS and nothing of who connects where"},
 		{Folder: "internal/topology", May: []string{"alerts", "policy"}, Why: "it says which cluster and node an alert is about, by the policy alone"},
 		{Folder: "internal/sessions/...", May: []string{"policy", "internal/postgres", "internal/sessions/..."}, Below: true, Why: "it is a contract and its stores; what is done by it is not its business"},
 		{Folder: "internal/sessiontest", Tests: []string{"internal/sessions/..."}, Why: "it meets stores of sessions from outside, under load"},
 		{Folder: "internal/blackbox", May: []string{testbed, testbed + "/..."}, Why: "it runs the real process for tests that stand outside of it"},
+		{Folder: "internal/canarytest", Tests: []string{"internal/blackbox", "policy"}, Why: "it meets the product from outside, and reads the policy's own fields to know where a secret may be"},
 		{Folder: "internal/crashtest", Tests: []string{"internal/blackbox"}, Why: "it meets the product from outside"},
 		{Folder: "internal/databasetest", Tests: []string{"internal/blackbox"}, Why: "it meets the product from outside"},
 		{Folder: "internal/drifttest", Tests: []string{"internal/blackbox", "internal/sessions/..."}, Why: "it meets the product from outside; its application speaks to the stores"},
-		{Folder: "internal/pooltest", Tests: []string{"internal/blackbox", "internal/pgbouncer"}, Why: "it meets the product from outside; its exporter reads the pooler's console"},
+		{Folder: "internal/pooltest", Tests: []string{"internal/blackbox"}, Why: "it meets the product from outside"},
+		{Folder: "internal/fieldtest", Tests: []string{"internal/blackbox", "drills/storm"}, Why: "it meets the product from outside, with all that stands between it and a fault"},
 		{Folder: "internal/clustertest", May: []string{"bus/..."}, Why: "it tries the bus on a real cluster, and knows nothing of what is kept there"},
 		{Folder: "internal/examples/...", May: []string{"alerts", "policy", "remediations", "incidents", "handlers/think", "handlers", "internal/examples/..."}, Tests: []string{"bus/..."}, Below: true, Why: "it is what somebody else would write: it uses what a family and a fix may"},
 		{Folder: "internal/...", Below: true, Why: "it serves tests and the build, and must not depend on what it checks"},

@@ -83,7 +83,7 @@ func noPackageVars(t *Tree) []Found {
 			}
 			for _, s := range decl.Specs {
 				spec := s.(*ast.ValueSpec)
-				if isEmbed(decl.Doc) || isEmbed(spec.Doc) {
+				if isEmbed(decl.Doc) || isEmbed(spec.Doc) || isLinked(f, decl, spec) {
 					continue
 				}
 				for i, name := range spec.Names {
@@ -99,6 +99,13 @@ func noPackageVars(t *Tree) []Found {
 
 func isEmbed(doc *ast.CommentGroup) bool {
 	return doc != nil && slices.ContainsFunc(doc.List, func(c *ast.Comment) bool { return strings.HasPrefix(c.Text, "//go:embed ") })
+}
+
+// isLinked says whether a variable is a program's string that the linker sets, which can be nothing else, and says so: -X main.name.
+func isLinked(f File, decl *ast.GenDecl, spec *ast.ValueSpec) bool {
+	kind, ok := spec.Type.(*ast.Ident)
+	return ok && kind.Name == "string" && len(spec.Names) == 1 && len(spec.Values) == 0 && f.Go.Name.Name == "main" &&
+		decl.Doc != nil && strings.Contains(decl.Doc.Text(), "-X main."+spec.Names[0].Name)
 }
 
 // isConstantByNature says whether a variable is an interface check, or an error that has its value from the start, maybe

@@ -29,11 +29,18 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if hasKey $bus $key }}{{ fail (printf "policy.bus.%s is the chart's: take it out, and say bus.mode" $key) }}{{ end }}
 {{- end }}
 {{- $_ := set $server "listen" ":9095" }}
+{{- /* Without certificates of its own a pod is reached in the clear: by those whom the NetworkPolicy lets, over what the cluster's network encrypts. */}}
+{{- if not (hasKey ($server.tls | default dict) "cert_file") }}
+{{- $_ := set $server "allow_plain" true }}
+{{- end }}
 {{- if eq .Values.bus.mode "embedded" }}
 {{- $_ := set $bus "data" "/var/lib/firebreak" }}
 {{- if .Values.bus.embedded.clients }}
 {{- $_ := set $bus "listen" ":4222" }}
 {{- $_ := set $bus "token" "${FIREBREAK_NATS_TOKEN}" }}
+{{- if not (hasKey ($bus.tls | default dict) "cert_file") }}
+{{- $_ := set $bus "allow_plain" true }}
+{{- end }}
 {{- end }}
 {{- else }}
 {{- $_ := set $bus "url" .Values.bus.external.url }}
