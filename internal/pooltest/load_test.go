@@ -154,17 +154,17 @@ func measured(t *testing.T, b *lab, bin, mode string) string {
 	s.leakAge, s.maxWait, s.sampleEvery = 2*time.Second, time.Second, time.Second
 	s.listen = testbed.Addr(t)
 	r := newRun(t, b, bin, s, &blackbox.Verdict{})
-	e := startExporter(t, r.pooler)
+	e := testbed.ScrapeTarget{Job: "pgbouncer", Addr: testbed.StartPgBouncerExporter(t, r.pooler).Addr,
+		Labels: map[string]string{"cluster": "orders", "node": bouncer}}
 	am := testbed.Alertmanager(t, testbed.AlertmanagerConfig{WebhookURL: "http://" + s.listen + "/webhook", GroupWait: time.Second,
 		GroupInterval: time.Second, GroupBy: []string{"alertname", "cluster", "node"}})
-	testbed.Prometheus(t, testbed.PrometheusConfig{ScrapeTargets: map[string][]string{"pgbouncer": {e.addr}}, Rules: b.shortRules(),
+	testbed.Prometheus(t, testbed.PrometheusConfig{Targets: []testbed.ScrapeTarget{e}, Rules: b.shortRules(),
 		Alertmanagers: []string{am.Addr}})
 
 	r.begun = time.Now().UTC()
 	r.crowd()
 	r.shapes = watchShape(t, look(t, r.pooler).shape)
 	m := r.busy()
-	e.namesAreThoseOfTheRules(t)
 	around, unhelped := span()
 	began := time.Now()
 	r.await("some time to pass", func() bool { return time.Since(began) > around })

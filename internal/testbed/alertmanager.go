@@ -5,12 +5,18 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"time"
 )
 
 // AlertmanagerConfig is how an Alertmanager groups alerts and where it sends them: one route, one webhook.
 type AlertmanagerConfig struct {
+	// Program is the Alertmanager to start. Empty: the installed one; see [NewerAlertmanager] for another.
+	Program string
+	// File is a whole configuration file as Alertmanager reads it. What follows, but for Cluster, is not looked at then.
+	File string
+
 	// WebhookURL is where notifications go. Empty: nowhere.
 	WebhookURL string
 	// Bearer, or Username and Password, are sent with every notification.
@@ -61,9 +67,12 @@ type PostableAlert struct {
 // Alertmanager starts an Alertmanager and waits until it answers. Peers find each other later.
 func Alertmanager(t TB, c AlertmanagerConfig) *AM {
 	t.Helper()
-	path := find(t, "prometheus-alertmanager", "prometheus-alertmanager", "alertmanager")
+	path := c.Program
+	if path == "" {
+		path = find(t, "prometheus-alertmanager", "prometheus-alertmanager", "alertmanager")
+	}
 	dir := t.TempDir()
-	if err := writeConfig(filepath.Join(dir, "alertmanager.yml"), c.file()); err != nil {
+	if err := c.write(filepath.Join(dir, "alertmanager.yml")); err != nil {
 		t.Fatalf("testbed: %v", err)
 	}
 	addr := Addr(t)
@@ -105,6 +114,19 @@ func (a *AM) Restart() error {
 		return err
 	}
 	return a.awaitReady(readyWithin, a.api.ready)
+}
+
+// Version is what it says of itself, e.g. "0.25.0".
+func (a *AM) Version(ctx context.Context) (string, error) {
+	var answer struct {
+		VersionInfo struct {
+			Version string `json:"version"`
+		} `json:"versionInfo"`
+	}
+	if err := a.api.call(ctx, http.MethodGet, "/api/v2/status", nil, &answer); err != nil {
+		return "", fmt.Errorf("ask for the version: %w", err)
+	}
+	return answer.VersionInfo.Version, nil
 }
 
 // Post gives it alerts, as Prometheus does.
@@ -164,6 +186,16 @@ func (a *AM) peers() int {
 		return 0
 	}
 	return len(answer.Cluster.Peers)
+}
+
+func (c AlertmanagerConfig) write(path string) error {
+	if c.File == "" {
+		return writeConfig(path, c.file())
+	}
+	if err := os.WriteFile(path, []byte(c.File), 0o600); err != nil {
+		return fmt.Errorf("write alertmanager's configuration: %w", err)
+	}
+	return nil
 }
 
 func (c AlertmanagerConfig) file() map[string]any {

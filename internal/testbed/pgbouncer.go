@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // PgBouncerOptions is a pool before one node.
@@ -91,15 +92,22 @@ func (p *PgBouncer) Admin(command string) ([]map[string]string, error) {
 	}
 	var rows []map[string]string
 	for _, result := range results {
-		for _, values := range result.Rows {
-			row := map[string]string{}
-			for i, field := range result.FieldDescriptions {
-				row[field.Name] = string(values[i])
-			}
-			rows = append(rows, row)
-		}
+		rows = append(rows, rowsOf(result)...)
 	}
 	return rows, nil
+}
+
+// rowsOf are the rows of an answer, by column.
+func rowsOf(result *pgconn.Result) []map[string]string {
+	rows := make([]map[string]string, 0, len(result.Rows))
+	for _, values := range result.Rows {
+		row := map[string]string{}
+		for i, field := range result.FieldDescriptions {
+			row[field.Name] = string(values[i])
+		}
+		rows = append(rows, row)
+	}
+	return rows
 }
 
 // Reload makes it read its configuration again, which ends every SET.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -16,8 +17,12 @@ import (
 type PrometheusConfig struct {
 	// ScrapeTargets are the addresses (host:port, path /metrics) of each job.
 	ScrapeTargets map[string][]string
+	// Targets are more of them, each with labels of its own.
+	Targets []ScrapeTarget
 	// Rules is a rules file as Prometheus reads it, in YAML. Empty: none.
 	Rules string
+	// RuleFiles are more rules files, by their names.
+	RuleFiles map[string]string
 	// Alertmanagers are the addresses (host:port) that alerts are sent to.
 	Alertmanagers []string
 	// Interval is how often targets are scraped and rules evaluated, default 1s.
@@ -25,6 +30,14 @@ type PrometheusConfig struct {
 	// Resend is how often a firing alert is sent again, default 5s. Alertmanager calls an alert resolved when four times
 	// this passed without it, so a short one makes a slow machine lie.
 	Resend time.Duration
+}
+
+// ScrapeTarget is one address that Prometheus scrapes, with what it says of everything from there.
+type ScrapeTarget struct {
+	Job, Addr string
+	Labels    map[string]string
+	// Bearer is presented there, unless it is empty.
+	Bearer string
 }
 
 // Prom is a running Prometheus.
@@ -149,6 +162,18 @@ func (c PrometheusConfig) write(dir string) error {
 	for job, targets := range c.ScrapeTargets {
 		scrapes = append(scrapes, object{"job_name": job, "static_configs": []object{{"targets": targets}}})
 	}
+	for i, target := range c.Targets {
+		// One scrape configuration each, since names of jobs may not be given twice: the label says the job.
+		labels := object{"job": target.Job}
+		for name, value := range target.Labels {
+			labels[name] = value
+		}
+		scrape := object{"job_name": target.Job + "-" + strconv.Itoa(i), "static_configs": []object{{"targets": []string{target.Addr}, "labels": labels}}}
+		if target.Bearer != "" {
+			scrape["authorization"] = object{"credentials": target.Bearer}
+		}
+		scrapes = append(scrapes, scrape)
+	}
 	config := object{
 		"global":         object{"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
 		"scrape_configs": scrapes,
@@ -156,12 +181,24 @@ func (c PrometheusConfig) write(dir string) error {
 	if len(c.Alertmanagers) > 0 {
 		config["alerting"] = object{"alertmanagers": []object{{"static_configs": []object{{"targets": c.Alertmanagers}}}}}
 	}
-	if c.Rules != "" {
-		rules := filepath.Join(dir, "rules.yml")
-		if err := os.WriteFile(rules, []byte(c.Rules), 0o600); err != nil {
+	files := []string{}
+	for name, text := range c.rules() {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			return fmt.Errorf("write rules: %w", err)
 		}
-		config["rule_files"] = []string{rules}
+		files = append(files, file)
 	}
+	config["rule_files"] = files
 	return writeConfig(filepath.Join(dir, "prometheus.yml"), config)
+}
+
+// rules are all rules files, by their names.
+func (c PrometheusConfig) rules() map[string]string {
+	all := map[string]string{}
+	if c.Rules != "" {
+		all["rules.yml"] = c.Rules
+	}
+	maps.Copy(all, c.RuleFiles)
+	return all
 }
