@@ -78,7 +78,7 @@ func behindTheWire() []breakage {
 		{name: "a late effect is left to whoever has given it up", edits: []edit{{issueFile,
 			"case st.Stage != incidents.Sending && st.Stage != incidents.Doubtful:", "case !ended(st, o.Action):"}},
 			test: "TestLateEffectIsKnownWhoeverWritesFirst$"},
-		{name: "a late effect is not taken back", edits: []edit{{issueFile, "if err := rem.Revert(undo, o, receipt); err != nil", "if err := undo.Err(); err != nil"}},
+		{name: "a late effect is not taken back", edits: []edit{{issueFile, "if err := r.revert(undo, rem, o, receipt); err != nil", "if err := undo.Err(); err != nil"}},
 			test: "TestLateEffectOfWhatWasGivenUpIsTakenBack$"},
 		{name: "the limit is forgotten", episode: 13, edits: []edit{{standFile, "return f.Times.Issued.Add(f.Order.Limit.D())", "return f.Times.Issued.Add(100 * f.Order.Limit.D())"}}},
 		{name: "a start looks at nothing", episode: 22, edits: []edit{{overdueFile, "if err != nil || !l.overdue(st) {", "if err != nil || l.overdue(st) {"}}},
