@@ -19,7 +19,10 @@ type ruleFile struct {
 type rule struct {
 	Record, Alert, Expr, For string
 	Labels                   struct{ Severity string }
-	Annotations              struct{ Summary, Description, Runbook string }
+	Annotations              struct {
+		Summary, Description string
+		Runbook              string `yaml:"runbook_url"`
+	}
 }
 
 // An alert on a metric that nobody gives never fires, so every name in the rules is one that is known to be given: by the queries of this folder, by

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/firebreak-sre/firebreak/alerts/rules"
 	"github.com/firebreak-sre/firebreak/alerts/runbooks"
 )
 
@@ -82,7 +83,7 @@ func line(row runbooks.Row, found []rule) string {
 	case row.Runbook == "":
 		does = "pages only: it is about Firebreak"
 	}
-	runbook := found[0].Annotations.Runbook
+	runbook := strings.TrimPrefix(found[0].Annotations.Runbook, rules.Pages)
 	link, err := filepath.Rel("alerts/rules", runbook)
 	if err != nil {
 		link = runbook

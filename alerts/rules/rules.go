@@ -12,6 +12,9 @@ import (
 //go:embed *.yaml
 var files embed.FS
 
+// Pages is where the runbooks lie that the annotations runbook_url of the rules link to. Whoever keeps copies elsewhere puts that in its place.
+const Pages = "https://github.com/firebreak-sre/firebreak/blob/main/"
+
 // Names are the rule files without their ending, in order: "firebreak", "postgres" and so on.
 func Names() []string {
 	var names []string

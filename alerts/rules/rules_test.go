@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/firebreak-sre/firebreak/alerts/rules"
 )
 
 // Every file of rules is one that Prometheus loads, and does what its unit tests say. A file without unit tests is not finished.
@@ -30,26 +32,26 @@ func ruleFiles(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var rules []string
+	var found []string
 	for _, file := range all {
 		if !strings.HasSuffix(file, "_test.yaml") && !strings.HasSuffix(file, "_queries.yaml") {
-			rules = append(rules, file)
+			found = append(found, file)
 		}
 	}
-	if len(rules) == 0 {
+	if len(found) == 0 {
 		t.Fatal("there are no rules here")
 	}
-	return rules
+	return found
 }
 
-// A person who is woken up at night follows the path in the annotation, so it must lead somewhere.
+// A person who is woken up at night follows the link in the annotation, which Slack and PagerDuty show, so it must lead somewhere.
 func TestRunbooksExist(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("*.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	runbook := regexp.MustCompile(`(?m)^\s+runbook: (\S+)$`)
+	runbook := regexp.MustCompile(`(?m)^\s+runbook_url: ` + regexp.QuoteMeta(rules.Pages) + `(\S+)$`)
 	found := 0
 	for _, file := range files {
 		text, err := os.ReadFile(file)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/firebreak-sre/firebreak/alerts/rules"
@@ -12,6 +13,7 @@ import (
 
 type rulesCmd struct {
 	Format string   `help:"prometheus: one file for rule_files. kubernetes: a PrometheusRule for each, for the operator." enum:"prometheus,kubernetes" default:"prometheus"`
+	Pages  string   `help:"Where the runbooks lie that the alerts link to, if you keep them elsewhere, such as https://wiki.example.com/firebreak/." placeholder:"URL"`
 	Names  []string `arg:"" optional:"" name:"name" help:"Only these, such as retrystorm or firebreak. Default: all. By itself, list: what each alert is about."`
 }
 
@@ -39,6 +41,9 @@ func (c *rulesCmd) Run(a *app) error {
 	text, err := write(names...)
 	if err != nil {
 		return err
+	}
+	if c.Pages != "" {
+		text = strings.ReplaceAll(text, rules.Pages, strings.TrimSuffix(c.Pages, "/")+"/")
 	}
 	_, err = io.WriteString(a.stdout, text)
 	return err
