@@ -67,7 +67,7 @@ func registered(t *testing.T) []string {
 		{"handlers/metrics.go", "firebreak_", `counter\("(\w+)"`},
 		{"handlers/metrics.go", "", `Name: +"(firebreak_\w+)"`},
 		{"internal/sessions/watch/watch.go", "firebreak_sessions", `\bd\("(\w*)"`},
-		{"cmd/firebreak/waiting.go", "", `gauge\("(firebreak_\w+)"`},
+		{"console/backlog/backlog.go", "", `gauge\("(firebreak_\w+)"`},
 		{"cmd/firebreak/heartbeat.go", "", `Name: +"(firebreak_\w+)"`},
 		{"cmd/firebreak/wire.go", "", `Name: +"(firebreak_\w+)"`},
 		{"cmd/firebreak/fill.go", "", `Name: +"(firebreak_\w+)"`},

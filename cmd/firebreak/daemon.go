@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/firebreak-sre/firebreak/bus"
+	"github.com/firebreak-sre/firebreak/console/backlog"
 	"github.com/firebreak-sre/firebreak/handlers"
 	orders "github.com/firebreak-sre/firebreak/incidents/desk"
 	sessionwatch "github.com/firebreak-sre/firebreak/internal/sessions/watch"
@@ -80,11 +81,11 @@ func (d *daemon) build(ctx context.Context) error {
 	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), busUsage(d.bus), incidentsUsage(d.bus))
-	queue, err := newWaiting(ctx, d.bus)
+	agenda, err := d.bus.Agenda(ctx, handlers.AgendaName)
 	if err != nil {
 		return err
 	}
-	reg.MustRegister(queue)
+	reg.MustRegister(backlog.New(d.bus, agenda))
 	if d.tracing, err = newTracing(d.policy.Tracing, d.trust.Config(), d.bus.Name(), reg, d.log); err != nil {
 		return err
 	}

@@ -114,6 +114,7 @@ func rooms() []Room {
 		{Folder: "notify", May: []string{"incidents/...", "policy", "bus/...", "notify/...", tracing}, Tests: []string{"alerts", "remediations"}, Why: "it reads the record from the bus and tells what it says; it decides nothing"},
 		{Folder: "notify/...", May: []string{"incidents/...", "policy", "notify"}, Tests: []string{"alerts", "bus/...", "remediations"}, Below: true, Why: "a way to tell somebody knows what is told, not where it is kept"},
 		{Folder: "console/...", May: []string{"incidents/...", "policy", "alerts/...", "bus/..."}, Below: true, Why: "it shows what the record says; it changes nothing"},
+		{Folder: "console/backlog", May: []string{"incidents", "bus"}, Tests: []string{"alerts", "policy", "remediations"}, Why: "it measures what waits, for whoever looks; it changes nothing"},
 		{Folder: "console/operate", May: []string{"incidents/...", "policy", "bus/...", "remediations", "remediations/guard", "remediations/ledger"}, Tests: []string{"alerts/..."}, Why: "people order here; what becomes of it is the desk's, the brake's and the ledger's"},
 
 		{Folder: "drills/...", May: []string{anything}, Why: "it goes through everything public"},

@@ -1,4 +1,4 @@
-package main
+package backlog
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 
 // What waits is counted from the bus itself, whoever should have done it: an alert that no handler took up, a plan that nobody
 // answered, a change that nobody ended.
-func TestWaiting(t *testing.T) {
+func TestCollector(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	b, err := bus.Open(ctx, bus.Config{Dir: t.TempDir(), Log: zerolog.Nop()})
@@ -27,12 +27,9 @@ func TestWaiting(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cancel(); b.Close() })
-	w, err := newWaiting(ctx, b)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := New(b, agendaOf(t, b))
 	w.now = func() time.Time { return time.Now().Add(time.Hour) }
-	if got, want := w.count(ctx), (backlog{}); got != want {
+	if got, want := w.count(ctx), (found{}); got != want {
 		t.Errorf("nothing waits: got %+v, want %+v", got, want)
 	}
 
@@ -60,31 +57,28 @@ func TestWaiting(t *testing.T) {
 	enterIncident(t, w, "standing", incidents.Event{Kind: incidents.Intended, At: now, Order: order},
 		incidents.Event{Kind: incidents.Issuing, At: now})
 
-	found := w.count(ctx)
-	if found.alertSeconds < 3590 || found.alertSeconds > 3700 {
-		t.Errorf("the alert waits for an hour: got %v s", found.alertSeconds)
+	got := w.count(ctx)
+	if got.alertSeconds < 3590 || got.alertSeconds > 3700 {
+		t.Errorf("the alert waits for an hour: got %v s", got.alertSeconds)
 	}
-	if found.approvals != 1 {
-		t.Errorf("one plan waits: got %v", found.approvals)
+	if got.approvals != 1 {
+		t.Errorf("one plan waits: got %v", got.approvals)
 	}
-	if found.overdueSeconds < 2990 || found.overdueSeconds > 3100 {
-		t.Errorf("the change should have ended 50 minutes ago: got %v s", found.overdueSeconds)
+	if got.overdueSeconds < 2990 || got.overdueSeconds > 3100 {
+		t.Errorf("the change should have ended 50 minutes ago: got %v s", got.overdueSeconds)
 	}
 	close(holding)
 	testbed.Await(t, 10*time.Second, "the alert to be taken up", func() bool { return w.count(ctx).alertSeconds == 0 })
 }
 
 // A bus that does not answer is shown as not readable, and the names are as Prometheus wants them.
-func TestWaitingUnread(t *testing.T) {
+func TestUnread(t *testing.T) {
 	t.Parallel()
 	b, err := bus.Open(t.Context(), bus.Config{Dir: t.TempDir(), Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := newWaiting(t.Context(), b)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := New(b, agendaOf(t, b))
 	b.Close()
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(w)
@@ -103,8 +97,18 @@ func TestWaitingUnread(t *testing.T) {
 	}
 }
 
+// agendaOf is an agenda of the bus, made if there is none.
+func agendaOf(t *testing.T, b *bus.Bus) *bus.Agenda {
+	t.Helper()
+	agenda, err := b.Agenda(t.Context(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return agenda
+}
+
 // enterIncident opens an incident with what happened to it, and puts it into the agenda.
-func enterIncident(t *testing.T, w *waiting, target string, events ...incidents.Event) {
+func enterIncident(t *testing.T, w *Collector, target string, events ...incidents.Event) {
 	t.Helper()
 	id := incidents.NewID("retrystorm", target, 1)
 	events = append([]incidents.Event{{Kind: incidents.Opened, At: time.Now(), Opening: &incidents.Opening{ID: id, Handler: "retrystorm", Target: target,
