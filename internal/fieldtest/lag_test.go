@@ -91,7 +91,8 @@ func (s *lagging) begin(t *testing.T) time.Time {
 }
 
 // hang takes the processor from the victim's replay while that has much to do. Whether it was at work then, and not waiting for more, is what
-// its last word about itself says: if not, it is given more to do.
+// its last word about itself says: if not, it is given more to do. So it is if it holds a lock that everybody needs: then the whole server
+// hangs, which is another fault.
 func (s *lagging) hang(t *testing.T) time.Time {
 	t.Helper()
 	pid := s.victim().StartupPID()
@@ -107,13 +108,32 @@ func (s *lagging) hang(t *testing.T) time.Time {
 		s.Primary.Exec(t, "update counters set n = n + 1")
 		send(syscall.SIGSTOP)
 		began = time.Now()
-		atWork := says(s.victim(), "select coalesce(wait_event_type, '') in ('', 'IO', 'LWLock') from pg_stat_activity where backend_type = 'startup'")
+		atWork := answers(s.victim()) &&
+			says(s.victim(), "select coalesce(wait_event_type, '') in ('', 'IO', 'LWLock') from pg_stat_activity where backend_type = 'startup'")
 		if !atWork {
 			send(syscall.SIGCONT)
 		}
 		return atWork
 	})
 	return began
+}
+
+// answers says whether a server lets somebody new in and tells of all that those who measure it ask for.
+func answers(n *testbed.PostgresNode) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	conn, err := dial(ctx, n.Addr, testbed.RoleSuperuser, "answers")
+	if err != nil {
+		return false
+	}
+	defer func() { _ = conn.PgConn().Conn().Close() }() // it may be in the middle of something that does not end
+	for _, view := range []string{"pg_stat_activity", "pg_locks", "pg_stat_database", "pg_stat_database_conflicts", "pg_stat_wal_receiver",
+		"pg_control_checkpoint()", "pg_control_system()", "pg_settings", "pg_class", "pg_attribute", "pg_stats", "items", "counters"} {
+		if _, err := conn.Exec(ctx, "select count(*) from "+view); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // mend gives replay the processor back, when its readers are safe.
