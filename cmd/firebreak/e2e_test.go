@@ -204,7 +204,7 @@ func checkAlerts(t *testing.T, w *world) {
 	var got []alerts.Status
 	for _, a := range w.delivered(t) {
 		got = append(got, a.Status)
-		if a.Labels["severity"] != "critical" || a.Annotations["runbook"] == "" {
+		if a.Labels["severity"] != "critical" || a.Annotations["runbook_url"] == "" {
 			t.Errorf("got labels %v and annotations %v, want those of the rule", a.Labels, a.Annotations)
 		}
 	}
