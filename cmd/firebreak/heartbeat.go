@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/firebreak-sre/firebreak/policy"
@@ -83,6 +84,9 @@ func (h *heartbeat) post(ctx context.Context) error {
 	if err != nil {
 		if u, ok := errors.AsType[*url.Error](err); ok {
 			err = u.Err
+		}
+		if strings.Contains(err.Error(), "Location header") { // it is quoted, and may say back what was asked for
+			err = errors.New("it was redirected to what is no address")
 		}
 		return fmt.Errorf("post the heartbeat: %w", err)
 	}

@@ -251,6 +251,7 @@ func capture(t *testing.T, js jetstream.JetStream, stream string) {
 		if cfg.Name != stream {
 			continue
 		}
+		settled(t, js, stream)
 		cfg.Subjects = append(cfg.Subjects, "replay.>")
 		if _, err := js.UpdateStream(t.Context(), cfg); err != nil {
 			t.Fatal(err)
@@ -260,6 +261,23 @@ func capture(t *testing.T, js jetstream.JetStream, stream string) {
 	if ours.Err() != nil || stream != "none" {
 		t.Fatalf("stream %s was not found: %v", stream, ours.Err())
 	}
+}
+
+// settled waits until nobody has opened another reader of a stream for a second: nats-server 2.15 has a data race between that and a change of
+// the stream, which only this test makes.
+func settled(t *testing.T, js jetstream.JetStream, stream string) {
+	t.Helper()
+	readers, since := -1, time.Now()
+	testbed.Await(t, serveStarts, "all readers of "+stream+" to be open", func() bool {
+		s, err := js.Stream(t.Context(), stream)
+		if err != nil {
+			return false
+		}
+		if n := s.CachedInfo().State.Consumers; n != readers {
+			readers, since = n, time.Now()
+		}
+		return time.Since(since) > time.Second
+	})
 }
 
 // leases counts what stands at the services' edges.
