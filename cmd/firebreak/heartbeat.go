@@ -85,14 +85,19 @@ func (h *heartbeat) post(ctx context.Context) error {
 		if u, ok := errors.AsType[*url.Error](err); ok {
 			err = u.Err
 		}
-		if strings.Contains(err.Error(), "Location header") { // it is quoted, and may say back what was asked for
-			err = errors.New("it was redirected to what is no address")
-		}
-		return fmt.Errorf("post the heartbeat: %w", err)
+		return fmt.Errorf("post the heartbeat: %w", unsaidOf(req.URL, err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 {
 		return fmt.Errorf("post the heartbeat: answered %s", resp.Status)
 	}
 	return nil
+}
+
+// unsaidOf is an error without what is secret of a URL: the client quotes answers that it cannot read, and they may say the request back.
+func unsaidOf(u *url.URL, err error) error {
+	for part := range strings.SplitSeq(u.Path, "/") {
+		err = policy.Secret(part).HiddenIn(err)
+	}
+	return policy.Secret(u.RawQuery).HiddenIn(err)
 }
